@@ -1,0 +1,236 @@
+"""Settings: what can be set, its bounds and its default.
+
+`shelfcheck.toml` holds them by section; command-line flags override the file. All
+models are frozen and refuse unknown keys. `load` reports every error at once, with
+the key and what is allowed.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from shelfcheck.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+SourceFormat = Literal["pds", "ucsd", "amazon2023", "table"]
+
+
+class Section(BaseModel):
+    """A frozen group of settings that refuses unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class SourceSettings(Section):
+    """Where reviews come from and what form they have."""
+
+    format: SourceFormat | None = Field(
+        default=None, description="Form of the input; detected from content and name when unset."
+    )
+    columns: dict[str, str] = Field(
+        default_factory=dict,
+        description="For `table`: canonical column = column of the file, e.g. review_body = 'Text'.",
+    )
+    category: str | None = Field(
+        default=None, description="Category of every row whose input names none (a one-category export)."
+    )
+    marketplace: str | None = Field(
+        default=None, description="Marketplace of every row whose input names none, e.g. 'US'."
+    )
+
+
+class PrepareSettings(Section):
+    """Which reviews are kept, and what is written."""
+
+    marketplaces: tuple[str, ...] = Field(
+        default=(), description="Keep these marketplaces only; all when empty. Rows without one are kept."
+    )
+    min_characters: int = Field(default=5, ge=0, description="Keep bodies longer than this many characters.")
+    max_characters: int = Field(
+        default=5000, ge=1, description="Keep bodies shorter than this many characters."
+    )
+    length_rule: Literal["fixed", "sd", "quantile"] = Field(
+        default="fixed",
+        description="`fixed`: the two bounds above; `sd`: mean ± length_sd; `quantile`: between length_quantiles.",
+    )
+    length_sd: float = Field(
+        default=3.0, gt=0, description="Standard deviations kept with length_rule = 'sd'."
+    )
+    length_quantiles: tuple[Share, Share] = Field(
+        default=(0.001, 0.999), description="Quantile range kept with length_rule = 'quantile'."
+    )
+    min_category_share: Share = Field(
+        default=0.0, description="Drop categories with a smaller share of the kept rows; 0 keeps all."
+    )
+    drop_duplicates: bool = Field(
+        default=True, description="Drop repeated review ids and exact duplicates, keeping the first."
+    )
+    max_rejected_share: Share = Field(
+        default=0.05, description="Stop when a larger share of the rows read is broken."
+    )
+    csv: bool = Field(default=False, description="Also write gzip CSV by month.")
+
+    @model_validator(mode="after")
+    def _bounds(self) -> PrepareSettings:
+        if self.max_characters <= self.min_characters:
+            msg = (
+                f"max_characters == {self.max_characters}, must be > min_characters == {self.min_characters}"
+            )
+            raise ValueError(msg)
+        if self.length_quantiles[1] <= self.length_quantiles[0]:
+            msg = f"length_quantiles == {list(self.length_quantiles)}, the second must be larger"
+            raise ValueError(msg)
+        return self
+
+
+class TextSettings(Section):
+    """How `review_tokens` are made."""
+
+    stop_words: Literal["english", "none"] = Field(default="english", description="Stop words to drop.")
+    extra_stop_words: tuple[str, ...] = Field(default=(), description="More words to drop.")
+    stemmer: str | None = Field(
+        default=None, description="Snowball stemmer to apply, e.g. 'english'; none when unset."
+    )
+
+
+class LinearSettings(Section):
+    """The `linear` model: hashed n-grams, tf-idf, multinomial logistic loss, AdaGrad."""
+
+    epochs: int = Field(default=5, ge=1, le=100, description="Passes over the training reviews.")
+    learning_rate: float = Field(default=4.0, gt=0, description="First AdaGrad rate; falls to 0 linearly.")
+    min_document_frequency: int = Field(
+        default=2, ge=1, description="Drop n-grams that stand in fewer training reviews."
+    )
+    idf_power: float = Field(default=0.5, ge=0, le=2, description="Power of the inverse document frequency.")
+    hash_bits: int = Field(default=22, ge=10, le=26, description="log2 of the number of n-gram buckets.")
+    fields: tuple[Literal["review_headline", "review_body"], ...] = Field(
+        default=("review_headline", "review_body"), min_length=1, description="Texts to read."
+    )
+
+
+class TrainSettings(Section):
+    """What is learned, from which products."""
+
+    test_share: Share = Field(default=0.2, description="Share of products held out to evaluate on.")
+    calibration_share: Share = Field(default=0.1, description="Share of products held out to calibrate on.")
+    min_category_reviews: int = Field(
+        default=20, ge=2, description="Categories with fewer reviews are not learned (and are listed)."
+    )
+    linear: LinearSettings = Field(default_factory=LinearSettings)
+
+
+class AuditSettings(Section):
+    """How findings are made."""
+
+    folds: int = Field(default=5, ge=2, le=20, description="Product folds of the out-of-fold predictions.")
+    min_score: Share = Field(default=0.5, description="Findings below this probability are not listed.")
+    max_findings: int = Field(
+        default=100_000, ge=1, description="Most findings of one kind that are written."
+    )
+
+
+class ReportSettings(Section):
+    """What the report shows."""
+
+    max_findings: int = Field(
+        default=200, ge=1, le=5000, description="Findings of one kind shown in the page; files hold all."
+    )
+
+
+class RunSettings(Section):
+    """Resources and reproducibility."""
+
+    seed: int = Field(default=0, ge=0, description="Seed of every random choice.")
+    threads: int = Field(default=0, ge=0, le=1024, description="Worker threads; 0 takes all processors.")
+    memory_limit: str = Field(
+        default="2GB",
+        pattern=r"^\d+(\.\d+)?(KB|MB|GB|TB)$",
+        description="Memory that the relational engine may use before it spills to disk.",
+    )
+
+
+class Settings(Section):
+    """All settings of a workspace."""
+
+    source: SourceSettings = Field(default_factory=SourceSettings)
+    prepare: PrepareSettings = Field(default_factory=PrepareSettings)
+    text: TextSettings = Field(default_factory=TextSettings)
+    train: TrainSettings = Field(default_factory=TrainSettings)
+    audit: AuditSettings = Field(default_factory=AuditSettings)
+    report: ReportSettings = Field(default_factory=ReportSettings)
+    run: RunSettings = Field(default_factory=RunSettings)
+
+
+def load(path: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
+    """Read settings from a TOML file, then apply overrides.
+
+    Args:
+        path: a TOML file, or None for defaults.
+        overrides: dotted keys, e.g. `{"train.linear.epochs": 3}`; None values are ignored.
+
+    Raises:
+        ConfigError: the file is missing or not TOML, or values are wrong; every error is named.
+    """
+    values: dict[str, Any] = {}
+    where = "settings"
+    if path is not None:
+        file = Path(path)
+        where = str(file)
+        try:
+            values = tomllib.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError as error:
+            raise ConfigError(f"{file}: no such file. Write one with: shelfcheck config > {file}") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{file}: not valid TOML: {error}") from error
+    for key, value in (overrides or {}).items():
+        if value is not None:
+            _set(values, key.split("."), value)
+    try:
+        return Settings.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(error, where)) from error
+
+
+def flatten(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, str]]:
+    """Yield (dotted key, value, description) of every setting."""
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value, field.description or ""
+
+
+def _set(values: dict[str, Any], path: list[str], value: object) -> None:
+    for name in path[:-1]:
+        values = values.setdefault(name, {})
+    values[path[-1]] = value
+
+
+def _explain(error: ValidationError, where: str) -> str:
+    lines = [f"{where}: {error.error_count()} setting(s) are wrong:"]
+    for item in error.errors():
+        key = ".".join(str(part) for part in item["loc"])
+        if item["type"] == "extra_forbidden":
+            lines.append(f"  {key}: no such setting. {_nearest(key)}")
+        else:
+            message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
+            lines.append(f"  {key} == {item['input']!r}, must be {message}")
+    lines.append("`shelfcheck config` lists every setting with its default.")
+    return "\n".join(lines)
+
+
+def _nearest(key: str) -> str:
+    import difflib  # noqa: PLC0415 - only on the way to an error
+
+    known = [name for name, _, _ in flatten(Settings())]
+    close = difflib.get_close_matches(key, known, n=1)
+    return f"Did you mean {close[0]}?" if close else ""

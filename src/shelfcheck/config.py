@@ -55,17 +55,17 @@ class PrepareSettings(Section):
     )
     min_characters: int = Field(default=5, ge=0, description="Keep bodies longer than this many characters.")
     max_characters: int = Field(
-        default=5000, ge=1, description="Keep bodies shorter than this many characters."
+        default=5000, ge=1, description="Keep bodies with fewer characters than this."
     )
     length_rule: Literal["fixed", "sd", "quantile"] = Field(
         default="fixed",
-        description="`fixed`: the two bounds above; `sd`: mean ± length_sd; `quantile`: between length_quantiles.",
+        description="`fixed`: the two bounds above; `sd`: mean ± length_sd; `quantile`: length_quantiles.",
     )
     length_sd: float = Field(
-        default=3.0, gt=0, description="Standard deviations kept with length_rule = 'sd'."
+        default=3.0, gt=0, description="Standard deviations kept by length_rule 'sd'."
     )
     length_quantiles: tuple[Share, Share] = Field(
-        default=(0.001, 0.999), description="Quantile range kept with length_rule = 'quantile'."
+        default=(0.001, 0.999), description="Quantile range kept by length_rule 'quantile'."
     )
     min_category_share: Share = Field(
         default=0.0, description="Drop categories with a smaller share of the kept rows; 0 keeps all."
@@ -133,7 +133,7 @@ class AuditSettings(Section):
     folds: int = Field(default=5, ge=2, le=20, description="Product folds of the out-of-fold predictions.")
     min_score: Share = Field(default=0.5, description="Findings below this probability are not listed.")
     max_findings: int = Field(
-        default=100_000, ge=1, description="Most findings of one kind that are written."
+        default=100_000, ge=1, description="Most findings written of one kind."
     )
 
 

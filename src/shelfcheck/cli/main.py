@@ -1,0 +1,92 @@
+"""The `shelfcheck` command: its groups, and how errors reach a person."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import Final
+
+import click
+
+from shelfcheck import __version__
+from shelfcheck.errors import ShelfcheckError
+
+# In the order in which people meet them. Name of the command: (module, what it does).
+COMMANDS: Final = {
+    "run": ("shelfcheck.cli.run", "Raw reviews in, ranked findings and a report out."),
+    "demo": ("shelfcheck.cli.demo", "Generate reviews with planted faults, run, and score the findings."),
+    "generate": ("shelfcheck.cli.demo", "Write made-up reviews with planted faults."),
+    "prepare": ("shelfcheck.cli.prepare", "Read, check, clean and store reviews by month."),
+    "train": ("shelfcheck.cli.models", "Learn what each category's reviews sound like."),
+    "evaluate": ("shelfcheck.cli.models", "Judge the model on products it has not seen."),
+    "predict": ("shelfcheck.cli.models", "Predict categories of reviews in a file, or of a text."),
+    "audit": ("shelfcheck.cli.audit", "Find misplaced reviews and miscategorised products."),
+    "report": ("shelfcheck.cli.report", "Write the report as one HTML file."),
+    "status": ("shelfcheck.cli.status", "Show what a workspace holds and what is out of date."),
+    "config": ("shelfcheck.cli.config", "Show all settings, and where each comes from."),
+}
+
+
+class _LazyGroup(click.Group):
+    """A group that imports a command's module when the command is used."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in COMMANDS:
+            return None
+        module = importlib.import_module(COMMANDS[cmd_name][0])
+        command: click.Command = getattr(module, cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            import difflib  # noqa: PLC0415 - only on the way to an error
+
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            if close:
+                error.message += f" Did you mean '{close[0]}'?"
+            raise
+
+
+@click.group(
+    cls=_LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Try it: shelfcheck demo",
+)
+@click.version_option(__version__, prog_name="shelfcheck")
+def cli() -> None:
+    """Shelfcheck uses product reviews to keep a shop's catalogue right.
+
+    It learns what each category's reviews sound like, and tells which reviews sit on the
+    wrong product and which products stand in the wrong category: ranked, with evidence.
+    """
+
+
+def main() -> None:
+    """Run the command line; exit 0 when done, 1 when it failed, 2 when it was used wrongly."""
+    try:
+        code = cli.main(prog_name="shelfcheck", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except ShelfcheckError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted. Nothing was left half-written; run the same command to go on.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of our output is gone (`shelfcheck config | head`); that is no failure of ours.
+        sys.stderr.close()
+        sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)

@@ -1,0 +1,175 @@
+"""Stages: steps that read artefacts and write one, declared, and the runner that runs what is stale.
+
+A stage says which artefacts it needs and which settings its result depends on. Its fingerprint
+is a hash of these, of its inputs' fingerprints and of its own version; a stage whose published
+artefact carries the same fingerprint is skipped. So a second run does nothing, a changed setting
+redoes only what depends on it, and a killed run goes on where it stopped.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+from importlib import metadata
+from typing import TYPE_CHECKING, Any
+
+from shelfcheck.config import flatten
+from shelfcheck.errors import WorkspaceError
+from shelfcheck.workspace import Manifest, utc_now
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from shelfcheck.config import Settings
+    from shelfcheck.progress import Progress
+    from shelfcheck.workspace import Workspace
+
+_VERSIONED = ("shelfcheck", "duckdb", "numba", "numpy", "pyarrow", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage is given to work with.
+
+    Attributes:
+        inputs: folder of each artefact that the stage needs.
+        out: the folder to write into; published when the stage returns.
+        settings: all settings.
+        progress: told how far the work is.
+    """
+
+    inputs: Mapping[str, Path]
+    out: Path
+    settings: Settings
+    progress: Progress
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A declared step.
+
+    Attributes:
+        name: the artefact that it makes, and what people call the step.
+        title: what it does, as progress shows it.
+        command: the command that makes it, for errors.
+        needs: artefacts that it reads.
+        settings: dotted settings or sections that its result depends on.
+        run: does the work and returns the counts worth telling.
+        version: raised when the same inputs give another result.
+    """
+
+    name: str
+    title: str
+    command: str
+    needs: tuple[str, ...]
+    settings: tuple[str, ...]
+    run: Callable[[Context], Mapping[str, Any]]
+    version: int = 1
+
+
+@dataclass(frozen=True)
+class StageResult:
+    """How a stage ended: run or fresh, its seconds, its counts and its folder."""
+
+    stage: str
+    fresh: bool
+    seconds: float
+    counts: dict[str, Any]
+    folder: Path
+
+
+def run_stage(
+    stage: Stage,
+    workspace: Workspace,
+    settings: Settings,
+    progress: Progress,
+    *,
+    sources: Sequence[str] = (),
+    force: bool = False,
+) -> StageResult:
+    """Run one stage if it is stale. The caller holds the workspace's lock.
+
+    Args:
+        stage: what to run.
+        workspace: where its inputs are and its artefact goes.
+        settings: all settings.
+        progress: told how far the work is.
+        sources: fingerprints of raw inputs that no manifest holds.
+        force: run it even if it is fresh.
+
+    Raises:
+        WorkspaceError: an artefact that the stage needs is missing.
+    """
+    inputs, fingerprint = plan(stage, workspace, settings, sources)
+    manifest = workspace.manifest(stage.name)
+    if not force and manifest is not None and manifest.fingerprint == fingerprint:
+        folder = workspace.root / stage.name / manifest.folder
+        if folder.is_dir():
+            return StageResult(stage.name, True, manifest.seconds, manifest.counts, folder)  # noqa: FBT003
+    folders = {name: workspace.path(name, made_by=f"shelfcheck {name}") for name in stage.needs}
+    started = time.perf_counter()
+    with workspace.writing(stage.name) as out:
+        counts = dict(stage.run(Context(folders, out, settings, progress)))
+        seconds = time.perf_counter() - started
+        made = Manifest(
+            artefact=stage.name,
+            fingerprint=fingerprint,
+            inputs=inputs,
+            settings=_relevant(stage, settings),
+            versions=versions(),
+            counts=counts,
+            seconds=round(seconds, 3),
+            created=utc_now(),
+        )
+        folder = workspace.publish(out, made)
+    return StageResult(stage.name, False, seconds, counts, folder)  # noqa: FBT003
+
+
+def plan(
+    stage: Stage, workspace: Workspace, settings: Settings, sources: Sequence[str] = ()
+) -> tuple[dict[str, str], str]:
+    """The fingerprints of a stage's inputs, and its own.
+
+    Raises:
+        WorkspaceError: an artefact that the stage needs is missing.
+    """
+    inputs = {}
+    for name in stage.needs:
+        manifest = workspace.manifest(name)
+        if manifest is None:
+            raise WorkspaceError(
+                f"{workspace.root}: {stage.name} needs {name}, which is not here yet. "
+                f"Run: shelfcheck run --source ... --workspace {workspace.root}"
+            )
+        inputs[name] = manifest.fingerprint
+    if sources:
+        inputs["sources"] = _hash(list(sources))
+    described = {
+        "stage": stage.name,
+        "version": stage.version,
+        "settings": _relevant(stage, settings),
+        "inputs": inputs,
+    }
+    return inputs, _hash(described)
+
+
+def versions() -> dict[str, str]:
+    """Versions of Shelfcheck and the libraries that shape its artefacts."""
+    return {name: metadata.version(name) for name in _VERSIONED}
+
+
+def _relevant(stage: Stage, settings: Settings) -> dict[str, Any]:
+    prefixes = stage.settings
+    return {
+        key: value
+        for key, value, _ in flatten(settings)
+        if any(key == prefix or key.startswith(f"{prefix}.") for prefix in prefixes)
+    }
+
+
+def _hash(values: object) -> str:
+    text = json.dumps(values, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,14 +1,12 @@
 """Settings: what can be set, its bounds and its default.
 
 `shelfcheck.toml` holds them by section; command-line flags override the file. All
-models are frozen and refuse unknown keys. `load` reports every error at once, with
-the key and what is allowed.
+models are frozen and refuse unknown keys. `validate` reports every error at once, with
+the key and what is allowed. `settings_file` reads and writes the file.
 """
 
 from __future__ import annotations
 
-import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -169,30 +167,16 @@ class Settings(Section):
     run: RunSettings = Field(default_factory=RunSettings)
 
 
-def load(path: str | Path | None = None, overrides: Mapping[str, Any] | None = None) -> Settings:
-    """Read settings from a TOML file, then apply overrides.
+def validate(values: Mapping[str, Any], where: str = "settings") -> Settings:
+    """Settings from plain nested values.
 
     Args:
-        path: a TOML file, or None for defaults.
-        overrides: dotted keys, e.g. `{"train.linear.epochs": 3}`; None values are ignored.
+        values: sections as nested mappings; what is absent keeps its default.
+        where: where they come from, for errors.
 
     Raises:
-        ConfigError: the file is missing or not TOML, or values are wrong; every error is named.
+        ConfigError: values are wrong; every error is named, with its key and what is allowed.
     """
-    values: dict[str, Any] = {}
-    where = "settings"
-    if path is not None:
-        file = Path(path)
-        where = str(file)
-        try:
-            values = tomllib.loads(file.read_text(encoding="utf-8"))
-        except FileNotFoundError as error:
-            raise ConfigError(f"{file}: no such file. Write one with: shelfcheck config > {file}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{file}: not valid TOML: {error}") from error
-    for key, value in (overrides or {}).items():
-        if value is not None:
-            _set(values, key.split("."), value)
     try:
         return Settings.model_validate(values)
     except ValidationError as error:
@@ -207,12 +191,6 @@ def flatten(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any, s
             yield from flatten(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value, field.description or ""
-
-
-def _set(values: dict[str, Any], path: list[str], value: object) -> None:
-    for name in path[:-1]:
-        values = values.setdefault(name, {})
-    values[path[-1]] = value
 
 
 def _explain(error: ValidationError, where: str) -> str:

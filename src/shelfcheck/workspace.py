@@ -79,10 +79,12 @@ class Workspace:
         except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise WorkspaceError(f"{path}: unreadable manifest ({error}). Remove the file to rebuild.") from error
+            raise WorkspaceError(
+                f"{path}: unreadable manifest ({error}). Remove the file to rebuild."
+            ) from error
         if not isinstance(values, dict) or values.get("format") != _FORMAT:
             raise WorkspaceError(
-                f"{path}: manifest format is not {_FORMAT}; another version of Shelfcheck wrote this workspace. "
+                f"{path}: manifest format is not {_FORMAT}; another version of Shelfcheck wrote it. "
                 f"Use another --workspace, or remove {path.parent} to rebuild it."
             )
         return Manifest(**values)
@@ -103,7 +105,8 @@ class Workspace:
         folder = self.root / artefact / manifest.folder
         if not folder.is_dir():
             raise WorkspaceError(
-                f"{folder}: named by the manifest but missing. Remove {self.root / artefact} and run: {made_by}"
+                f"{folder}: named by the manifest but missing. "
+                f"Remove {self.root / artefact} and run: {made_by}"
             )
         return folder
 
@@ -124,7 +127,8 @@ class Workspace:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise WorkspaceError(
-                    f"{self.root}: another shelfcheck works in this workspace. Wait for it, or use another --workspace."
+                    f"{self.root}: another shelfcheck works in this workspace. "
+                    "Wait for it, or use another --workspace."
                 ) from error
             self._clear_temporary()
             yield

@@ -53,9 +53,8 @@ class _LazyGroup(click.Group):
             import difflib  # noqa: PLC0415 - only on the way to an error
 
             close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            if close:
-                error.message += f" Did you mean '{close[0]}'?"
-            raise
+            hint = f" Did you mean '{close[0]}'?" if close else ""
+            raise click.UsageError(error.message + hint, ctx) from error
 
 
 @click.group(

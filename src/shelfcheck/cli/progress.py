@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -37,7 +44,7 @@ class ConsoleProgress:
             transient=True,
             disable=quiet or not self._console.is_terminal,
         )
-        self._task = None
+        self._task: TaskID | None = None
         self._label = ""
         self._unit = "rows"
         self._total: int | None = None
@@ -45,7 +52,7 @@ class ConsoleProgress:
         self._started = 0.0
         self._told = 0.0
 
-    def __enter__(self) -> ConsoleProgress:
+    def __enter__(self) -> Self:
         self._bars.start()
         return self
 
@@ -91,8 +98,3 @@ def _rate(per_second: float, unit: str) -> str:
     if unit == "bytes":
         return f"{per_second / 1e6:,.1f} MB/s"
     return f"{per_second:,.0f} {unit}/s"
-
-
-def is_interactive() -> bool:
-    """Whether a person watches standard error."""
-    return sys.stderr.isatty()

@@ -59,9 +59,7 @@ class PrepareSettings(Section):
         default="fixed",
         description="`fixed`: the two bounds above; `sd`: mean ± length_sd; `quantile`: length_quantiles.",
     )
-    length_sd: float = Field(
-        default=3.0, gt=0, description="Standard deviations kept by length_rule 'sd'."
-    )
+    length_sd: float = Field(default=3.0, gt=0, description="Standard deviations kept by length_rule 'sd'.")
     length_quantiles: tuple[Share, Share] = Field(
         default=(0.001, 0.999), description="Quantile range kept by length_rule 'quantile'."
     )
@@ -130,9 +128,7 @@ class AuditSettings(Section):
 
     folds: int = Field(default=5, ge=2, le=20, description="Product folds of the out-of-fold predictions.")
     min_score: Share = Field(default=0.5, description="Findings below this probability are not listed.")
-    max_findings: int = Field(
-        default=100_000, ge=1, description="Most findings written of one kind."
-    )
+    max_findings: int = Field(default=100_000, ge=1, description="Most findings written of one kind.")
 
 
 class ReportSettings(Section):
@@ -200,8 +196,10 @@ def _explain(error: ValidationError, where: str) -> str:
         if item["type"] == "extra_forbidden":
             lines.append(f"  {key}: no such setting. {_nearest(key)}")
         else:
+            # A rule over several settings names them itself; the section's values would drown it.
+            told = f"{key}:" if item["type"] == "value_error" else f"{key} == {item['input']!r}, must be"
             message = item["msg"].removeprefix("Value error, ").removeprefix("Input should be ")
-            lines.append(f"  {key} == {item['input']!r}, must be {message}")
+            lines.append(f"  {told} {message}")
     lines.append("`shelfcheck config` lists every setting with its default.")
     return "\n".join(lines)
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from shelfcheck.config import Settings
     from shelfcheck.progress import Progress
+    from shelfcheck.sources import Source
     from shelfcheck.workspace import Workspace
 
 _VERSIONED = ("shelfcheck", "duckdb", "numba", "numpy", "pyarrow", "scikit-learn")
@@ -36,12 +37,14 @@ class Context:
 
     Attributes:
         inputs: folder of each artefact that the stage needs.
+        sources: the raw files, for the stage that reads them.
         out: the folder to write into; published when the stage returns.
         settings: all settings.
         progress: told how far the work is.
     """
 
     inputs: Mapping[str, Path]
+    sources: Sequence[Source]
     out: Path
     settings: Settings
     progress: Progress
@@ -87,7 +90,7 @@ def run_stage(
     settings: Settings,
     progress: Progress,
     *,
-    sources: Sequence[str] = (),
+    sources: Sequence[Source] = (),
     force: bool = False,
 ) -> StageResult:
     """Run one stage if it is stale. The caller holds the workspace's lock.
@@ -97,7 +100,7 @@ def run_stage(
         workspace: where its inputs are and its artefact goes.
         settings: all settings.
         progress: told how far the work is.
-        sources: fingerprints of raw inputs that no manifest holds.
+        sources: the raw files, for the stage that reads them.
         force: run it even if it is fresh.
 
     Raises:
@@ -112,7 +115,7 @@ def run_stage(
     folders = {name: workspace.path(name, made_by=f"shelfcheck {name}") for name in stage.needs}
     started = time.perf_counter()
     with workspace.writing(stage.name) as out:
-        counts = dict(stage.run(Context(folders, out, settings, progress)))
+        counts = dict(stage.run(Context(folders, sources, out, settings, progress)))
         seconds = time.perf_counter() - started
         made = Manifest(
             artefact=stage.name,
@@ -129,7 +132,7 @@ def run_stage(
 
 
 def plan(
-    stage: Stage, workspace: Workspace, settings: Settings, sources: Sequence[str] = ()
+    stage: Stage, workspace: Workspace, settings: Settings, sources: Sequence[Source] = ()
 ) -> tuple[dict[str, str], str]:
     """The fingerprints of a stage's inputs, and its own.
 
@@ -146,7 +149,7 @@ def plan(
             )
         inputs[name] = manifest.fingerprint
     if sources:
-        inputs["sources"] = _hash(list(sources))
+        inputs["sources"] = _hash([source.fingerprint for source in sources])
     described = {
         "stage": stage.name,
         "version": stage.version,

@@ -1,0 +1,214 @@
+"""Shelfcheck from Python: one function a command, with the command's name and arguments.
+
+    from shelfcheck import api
+
+    result = api.run("reviews/*.tsv.gz", workspace="shop")
+    findings = pyarrow.parquet.read_table("shop/misplaced_reviews.parquet")
+
+Every function takes `config` (a TOML file) and `overrides` (dotted key -> value), which count as
+`--config` and `--set` do, and `progress`, which is told how far the work is.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from shelfcheck import pipeline
+from shelfcheck.progress import NullProgress
+from shelfcheck.settings_file import resolve
+from shelfcheck.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from shelfcheck.config import Settings
+    from shelfcheck.models.evaluation import Evaluation
+    from shelfcheck.pipeline import RunResult
+    from shelfcheck.progress import Progress
+    from shelfcheck.stages import StageResult
+
+AUDITS: Final = (pipeline.MISPLACED_REVIEWS, pipeline.MISCATEGORISED_PRODUCTS)
+
+Paths: TypeAlias = "str | Path | Sequence[str | Path]"
+
+
+def run(
+    source: Paths,
+    workspace: str | Path,
+    *,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> RunResult:
+    """Run the main job: raw reviews in, ranked findings and a report out.
+
+    Stages that are fresh are skipped; a killed run goes on where it stopped.
+
+    Args:
+        source: files, folders, globs or URLs of raw reviews.
+        workspace: the folder for all artefacts; `report.html` and the findings stand at its top.
+        config: a TOML file of settings.
+        overrides: dotted key -> value, stronger than the file.
+        progress: told how far the work is.
+        force: run every stage even if it is fresh.
+
+    Raises:
+        ShelfcheckError: the input, the settings or the workspace cannot be used.
+    """
+    every = [stage.name for stage in pipeline.STAGES]
+    return _run(every, source, workspace, config=config, overrides=overrides, progress=progress, force=force)
+
+
+def prepare(
+    source: Paths,
+    workspace: str | Path,
+    *,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> StageResult:
+    """Read, check, clean and store reviews by month. Arguments as for `run`."""
+    return _run(
+        [pipeline.PREPARED],
+        source,
+        workspace,
+        config=config,
+        overrides=overrides,
+        progress=progress,
+        force=force,
+    ).stages[-1]
+
+
+def train(
+    workspace: str | Path,
+    *,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> StageResult:
+    """Learn what each category's prepared reviews sound like. Arguments as for `run`."""
+    return _run(
+        [pipeline.MODEL], (), workspace, config=config, overrides=overrides, progress=progress, force=force
+    ).stages[-1]
+
+
+def evaluate(
+    workspace: str | Path,
+    *,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> Evaluation:
+    """Judge the model on products that it has not seen. Arguments as for `run`.
+
+    Returns:
+        Report by category, confusion, calibration and coverage.
+    """
+    result = _run(
+        [pipeline.EVALUATION],
+        (),
+        workspace,
+        config=config,
+        overrides=overrides,
+        progress=progress,
+        force=force,
+    ).stages[-1]
+    from shelfcheck.models.evaluation import Evaluation  # noqa: PLC0415 - loads numpy
+
+    return Evaluation.from_json((result.folder / "evaluation.json").read_text(encoding="utf-8"))
+
+
+def audit(
+    workspace: str | Path,
+    kinds: Sequence[str] = AUDITS,
+    *,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> dict[str, StageResult]:
+    """Find what is wrong, by out-of-fold predictions. Arguments as for `run`.
+
+    `kinds` names the audits wanted: `misplaced_reviews`, `miscategorised_products`.
+
+    Returns:
+        Kind -> result, whose folder holds `findings.parquet`, `findings.csv`, `summary.json`.
+    """
+    results = _run(
+        list(kinds), (), workspace, config=config, overrides=overrides, progress=progress, force=force
+    )
+    return {kind: results.stage(kind) for kind in kinds}
+
+
+def report(
+    workspace: str | Path,
+    *,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> Path:
+    """Write the report as one HTML file that opens offline. Arguments as for `run`.
+
+    Returns:
+        The page's path.
+    """
+    return (
+        _run(
+            [pipeline.REPORT],
+            (),
+            workspace,
+            config=config,
+            overrides=overrides,
+            progress=progress,
+            force=force,
+        ).workspace
+        / "report.html"
+    )
+
+
+def status(
+    workspace: str | Path,
+    source: Paths = (),
+    *,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> dict[str, str]:
+    """What a run would do with each stage: `fresh`, `stale` or `missing`. Changes nothing."""
+    settings = resolve(config, overrides, workspace).settings
+    return pipeline.states(Workspace(workspace), settings, _sources(source, settings))
+
+
+def _run(
+    targets: Sequence[str],
+    source: Paths,
+    workspace: str | Path,
+    *,
+    config: str | Path | None,
+    overrides: Mapping[str, Any] | None,
+    progress: Progress | None,
+    force: bool,
+) -> RunResult:
+    settings = resolve(config, overrides, workspace).settings
+    return pipeline.run_stages(
+        Workspace(workspace),
+        settings,
+        progress or NullProgress(),
+        targets,
+        sources=_sources(source, settings),
+        force=force,
+    )
+
+
+def _sources(source: Paths, settings: Settings) -> Sequence[Any]:
+    specs = [str(source)] if isinstance(source, str | Path) else [str(spec) for spec in source]
+    if not specs:
+        return ()
+    from shelfcheck.sources import find_sources  # noqa: PLC0415 - loads pyarrow
+
+    return find_sources(specs, settings.source)

@@ -1,0 +1,126 @@
+"""Options that many commands share, and how results are printed."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from shelfcheck.cli.progress import ConsoleProgress
+from shelfcheck.settings_file import parse_assignments
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from shelfcheck.progress import Progress
+    from shelfcheck.stages import StageResult
+
+DEFAULT_WORKSPACE: Final = "shelfcheck-workspace"
+
+workspace = click.option(
+    "-w",
+    "--workspace",
+    default=DEFAULT_WORKSPACE,
+    envvar="SHELFCHECK_WORKSPACE",
+    show_default=True,
+    show_envvar=True,
+    type=click.Path(file_okay=False),
+    help="Folder that holds every artefact.",
+)
+config = click.option(
+    "-c",
+    "--config",
+    type=click.Path(dir_okay=False),
+    help="Settings file. Without it, shelfcheck.toml in the current folder counts, if there is one.",
+)
+assignments = click.option(
+    "-s",
+    "--set",
+    "assignments",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Set one setting, e.g. --set train.linear.epochs=3. May be repeated.",
+)
+threads = click.option("--threads", type=click.IntRange(0), help="Worker threads; 0 takes all processors.")
+force = click.option("--force", is_flag=True, help="Run even what is fresh.")
+as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
+quiet = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
+source_format = click.option(
+    "--format",
+    "source_format",
+    type=click.Choice(["pds", "ucsd", "amazon2023", "table"]),
+    help="Form of the input; detected when not given.",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the shared options of a command say.
+
+    Attributes:
+        workspace: the folder of artefacts.
+        config: the settings file, if one is named.
+        overrides: dotted key -> value, from `--set` and flags of their own, which are stronger.
+        force: run even what is fresh.
+        quiet: show no progress.
+        as_json: print for machines.
+    """
+
+    workspace: str
+    config: str | None
+    overrides: dict[str, Any]
+    force: bool
+    quiet: bool
+    as_json: bool
+
+    def progress(self) -> ConsoleProgress:
+        """Progress bars; a context manager."""
+        return ConsoleProgress(quiet=self.quiet)
+
+    def arguments(self, progress: Progress) -> dict[str, Any]:
+        """The keyword arguments that every function of `shelfcheck.api` takes."""
+        return {
+            "config": self.config,
+            "overrides": self.overrides,
+            "progress": progress,
+            "force": self.force,
+        }
+
+
+def common(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of all that work in a workspace, as its first argument, a `Job`."""
+
+    @functools.wraps(function)
+    def command(**given: Any) -> None:
+        overrides = parse_assignments(given.pop("assignments"))
+        for name, key in (("threads", "run.threads"), ("source_format", "source.format")):
+            value = given.pop(name, None)
+            if value is not None:
+                overrides[key] = value
+        names = ("workspace", "config", "force", "quiet", "as_json")
+        job = Job(overrides=overrides, **{name: given.pop(name) for name in names})
+        function(job, **given)
+
+    decorated: Callable[..., None] = command
+    for option in (as_json, quiet, force, threads, assignments, config, workspace):
+        decorated = option(decorated)
+    return decorated
+
+
+def print_json(value: object) -> None:
+    """Print a result for machines."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def stage_json(result: StageResult) -> dict[str, Any]:
+    """A stage's result as plain values."""
+    return {
+        "stage": result.stage,
+        "fresh": result.fresh,
+        "seconds": round(result.seconds, 3),
+        "folder": str(result.folder),
+        **result.counts,
+    }

@@ -1,0 +1,110 @@
+"""`shelfcheck run`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from shelfcheck import api
+from shelfcheck.cli import options
+from shelfcheck.cli.tables import console, show
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from shelfcheck.pipeline import RunResult
+
+_TOP = 5  # findings of each kind in the summary
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  shelfcheck run --source amazon_reviews_us_*.tsv.gz --workspace shop
+  shelfcheck run --source reviews.parquet --source more/ --workspace shop --dry-run
+  shelfcheck run --source export.csv --config shelfcheck.toml --json > summary.json"""
+)
+@click.option(
+    "--source", "sources", multiple=True, required=True, help="File, folder, glob or URL. May be repeated."
+)
+@options.source_format
+@click.option("--dry-run", is_flag=True, help="Say what would run, and change nothing.")
+@options.common
+def run(job: options.Job, *, sources: tuple[str, ...], dry_run: bool) -> None:
+    """Raw reviews in, ranked findings and a report out.
+
+    Runs every stage that is stale, skips what is fresh, and goes on where a killed run stopped.
+    """
+    if dry_run:
+        states = api.status(job.workspace, sources, config=job.config, overrides=job.overrides)
+        if job.as_json:
+            options.print_json(states)
+        else:
+            rows = [(name, state, "skip" if state == "fresh" else "run") for name, state in states.items()]
+            show("", ("stage", "state", "would"), rows)
+        return
+    with job.progress() as progress:
+        result = api.run(sources, job.workspace, **job.arguments(progress))
+    if job.as_json:
+        options.print_json(summary(result))
+    else:
+        show_summary(result)
+
+
+def summary(result: RunResult) -> dict[str, Any]:
+    """A run's outcome as plain values."""
+    return {
+        "workspace": str(result.workspace),
+        "report": str(result.workspace / "report.html"),
+        "seconds": round(sum(stage.seconds for stage in result.stages if not stage.fresh), 3),
+        "stages": [options.stage_json(stage) for stage in result.stages],
+    }
+
+
+def show_summary(result: RunResult) -> None:
+    """Print what came in, what was found and where to read on."""
+    rows = []
+    for stage in result.stages:
+        told = "  ".join(f"{name.replace('_', ' ')} {_number(value)}" for name, value in stage.counts.items())
+        rows.append((stage.stage, "fresh" if stage.fresh else f"{stage.seconds:.1f}", told))
+    show("", ("stage", "seconds", "result"), rows, numeric=[1])
+    for kind, subject in (
+        ("misplaced_reviews", "review_headline"),
+        ("miscategorised_products", "product_title"),
+    ):
+        _show_top(result.workspace / f"{kind}.parquet", kind, subject)
+    out = console()
+    out.print(
+        f"\nFindings: {result.workspace}/misplaced_reviews.csv, miscategorised_products.csv", soft_wrap=True
+    )
+    out.print(f"Report:   [bold]{result.workspace / 'report.html'}[/]", soft_wrap=True)
+
+
+def _show_top(file: Path, kind: str, subject: str) -> None:
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    if not file.exists():
+        return
+    columns = ["rank", "score", "product_id", subject, "assigned_category", "suggested_category"]
+    table = pq.read_table(file, columns=columns).slice(0, _TOP)
+    rows = [
+        (
+            str(row["rank"]),
+            f"{row['score']:.3f}",
+            row["product_id"] or "",
+            (row[subject] or "")[:48],
+            row["assigned_category"],
+            row["suggested_category"] or "",
+        )
+        for row in table.to_pylist()
+    ]
+    title = f"\n{kind.replace('_', ' ').capitalize()}: the first {len(rows)}"
+    names = ("rank", "score", "product", subject.replace("_", " "), "assigned", "suggested")
+    show(title, names, rows, numeric=[0, 1])
+
+
+def _number(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:,.3f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

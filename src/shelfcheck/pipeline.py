@@ -1,0 +1,298 @@
+r"""The stages of the main job, declared in order, and the run that walks them.
+
+    sources -> prepared -> encoded -> model -> evaluation
+                       \          \-> out_of_fold -> misplaced_reviews, miscategorised_products
+                        \----------------------------------------------------------> report
+
+Each `_run_*` adapts one package's function to a stage; the work itself lives there. The packages
+are imported when a stage runs, so that declaring stages costs nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+from shelfcheck.errors import WorkspaceError
+from shelfcheck.settings_file import REMEMBERED_FILE, remember
+from shelfcheck.stages import Stage, StageResult, plan, run_stage
+from shelfcheck.workspace import copy_atomically, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from shelfcheck.config import Settings
+    from shelfcheck.progress import Progress
+    from shelfcheck.sources import Source
+    from shelfcheck.stages import Context
+    from shelfcheck.workspace import Workspace
+
+PREPARED: Final = "prepared"
+ENCODED: Final = "encoded"
+MODEL: Final = "model"
+EVALUATION: Final = "evaluation"
+OUT_OF_FOLD: Final = "out_of_fold"
+MISPLACED_REVIEWS: Final = "misplaced_reviews"
+MISCATEGORISED_PRODUCTS: Final = "miscategorised_products"
+REPORT: Final = "report"
+
+
+def _run_prepare(context: Context) -> Mapping[str, Any]:
+    from shelfcheck.prepare import prepare  # noqa: PLC0415 - heavy packages load when a stage runs
+
+    summary = prepare(context.sources, context.out, context.settings, context.progress)
+    return {
+        "rows_read": summary.rows_read,
+        "rows_kept": summary.rows_kept,
+        "rows_filtered": sum(summary.filtered.values()),
+        "rows_rejected": sum(summary.rejected.values()),
+    }
+
+
+def _run_encode(context: Context) -> Mapping[str, Any]:
+    from shelfcheck.models.encode import encode  # noqa: PLC0415
+
+    encoded = encode(context.inputs[PREPARED], context.out, context.settings, context.progress)
+    return {"reviews": encoded.n_rows, "categories": len(encoded.categories), "n_grams": encoded.n_ids}
+
+
+def _run_train(context: Context) -> Mapping[str, Any]:
+    from shelfcheck.models.train import train  # noqa: PLC0415
+
+    return train(context.inputs[ENCODED], context.out, context.settings, context.progress)
+
+
+def _run_evaluate(context: Context) -> Mapping[str, Any]:
+    from shelfcheck.models.train import evaluate_held_out  # noqa: PLC0415
+
+    return evaluate_held_out(
+        context.inputs[ENCODED], context.inputs[MODEL], context.out, context.settings, context.progress
+    )
+
+
+def _run_out_of_fold(context: Context) -> Mapping[str, Any]:
+    from shelfcheck.predict.out_of_fold import out_of_fold  # noqa: PLC0415
+
+    return out_of_fold(context.inputs[ENCODED], context.out, context.settings, context.progress)
+
+
+def _run_misplaced(context: Context) -> Mapping[str, Any]:
+    from shelfcheck.audit import misplaced_reviews  # noqa: PLC0415
+
+    return misplaced_reviews(
+        context.inputs[PREPARED], context.inputs[OUT_OF_FOLD], context.out, context.settings, context.progress
+    )
+
+
+def _run_miscategorised(context: Context) -> Mapping[str, Any]:
+    from shelfcheck.audit import miscategorised_products  # noqa: PLC0415
+
+    return miscategorised_products(
+        context.inputs[PREPARED], context.inputs[OUT_OF_FOLD], context.out, context.settings, context.progress
+    )
+
+
+def _run_report(context: Context) -> Mapping[str, Any]:
+    from shelfcheck.report import ReportInputs, write_report  # noqa: PLC0415
+
+    page = context.out / "report.html"
+    write_report(
+        ReportInputs(
+            prepared=context.inputs[PREPARED],
+            evaluation=context.inputs[EVALUATION],
+            model=context.inputs[MODEL],
+            misplaced_reviews=context.inputs[MISPLACED_REVIEWS],
+            miscategorised_products=context.inputs[MISCATEGORISED_PRODUCTS],
+        ),
+        page,
+        context.settings,
+    )
+    return {"bytes": page.stat().st_size}
+
+
+STAGES: Final = (
+    Stage(
+        PREPARED,
+        "Preparing reviews",
+        "shelfcheck prepare",
+        needs=(),
+        settings=("source", "prepare", "text"),
+        run=_run_prepare,
+    ),
+    Stage(
+        ENCODED,
+        "Encoding n-grams",
+        "shelfcheck train",
+        needs=(PREPARED,),
+        settings=("text", "train.linear.fields", "train.linear.hash_bits", "train.min_category_reviews"),
+        run=_run_encode,
+    ),
+    Stage(
+        MODEL,
+        "Training",
+        "shelfcheck train",
+        needs=(ENCODED,),
+        settings=("train", "run.seed"),
+        run=_run_train,
+    ),
+    Stage(
+        EVALUATION,
+        "Evaluating on held-out products",
+        "shelfcheck evaluate",
+        needs=(ENCODED, MODEL),
+        settings=("train.test_share", "train.calibration_share"),
+        run=_run_evaluate,
+    ),
+    Stage(
+        OUT_OF_FOLD,
+        "Predicting out of fold",
+        "shelfcheck audit",
+        needs=(ENCODED,),
+        settings=("train.linear", "train.min_category_reviews", "audit.folds", "run.seed"),
+        run=_run_out_of_fold,
+    ),
+    Stage(
+        MISPLACED_REVIEWS,
+        "Looking for misplaced reviews",
+        "shelfcheck audit misplaced_reviews",
+        needs=(PREPARED, OUT_OF_FOLD),
+        settings=("audit", "run.seed"),
+        run=_run_misplaced,
+    ),
+    Stage(
+        MISCATEGORISED_PRODUCTS,
+        "Looking for miscategorised products",
+        "shelfcheck audit miscategorised_products",
+        needs=(PREPARED, OUT_OF_FOLD),
+        settings=("audit", "run.seed"),
+        run=_run_miscategorised,
+    ),
+    Stage(
+        REPORT,
+        "Writing the report",
+        "shelfcheck report",
+        needs=(PREPARED, MODEL, EVALUATION, MISPLACED_REVIEWS, MISCATEGORISED_PRODUCTS),
+        settings=("report",),
+        run=_run_report,
+    ),
+)
+"""Every stage, in the order in which they run."""
+
+# What people open stands at the workspace's top under a name that never changes.
+_TOP_FILES: Final = {
+    MISPLACED_REVIEWS: {
+        "findings.csv": "misplaced_reviews.csv",
+        "findings.parquet": "misplaced_reviews.parquet",
+    },
+    MISCATEGORISED_PRODUCTS: {
+        "findings.csv": "miscategorised_products.csv",
+        "findings.parquet": "miscategorised_products.parquet",
+    },
+    REPORT: {"report.html": "report.html"},
+}
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """How a run ended.
+
+    Attributes:
+        workspace: the folder.
+        stages: each stage's result, in order.
+    """
+
+    workspace: Path
+    stages: tuple[StageResult, ...]
+
+    def stage(self, name: str) -> StageResult:
+        """The result of one stage.
+
+        Raises:
+            KeyError: the run did not come to it.
+        """
+        for result in self.stages:
+            if result.stage == name:
+                return result
+        raise KeyError(name)
+
+
+def run_stages(
+    workspace: Workspace,
+    settings: Settings,
+    progress: Progress,
+    targets: Sequence[str],
+    *,
+    sources: Sequence[Source] = (),
+    force: bool = False,
+) -> RunResult:
+    """Run stages and what they stand on, skipping what is fresh.
+
+    Args:
+        workspace: where artefacts go.
+        settings: all settings.
+        progress: told how far the work is.
+        targets: names of the stages wanted.
+        sources: raw files; without them the prepared reviews must be there already.
+        force: run the targets even if they are fresh.
+
+    Raises:
+        WorkspaceError: no sources were given and nothing was prepared, or the workspace is in use.
+    """
+    wanted = closure(targets)
+    results = []
+    with workspace.locked():
+        for stage in STAGES:
+            if stage.name not in wanted:
+                continue
+            if stage.name == PREPARED and not sources:
+                _require_prepared(workspace)
+                continue
+            forced = force and stage.name in targets
+            given = sources if stage.name == PREPARED else ()
+            result = run_stage(stage, workspace, settings, progress, sources=given, force=forced)
+            results.append(result)
+            for name, top in _TOP_FILES.get(stage.name, {}).items():
+                if not result.fresh or not (workspace.root / top).exists():
+                    copy_atomically(result.folder / name, workspace.root / top)
+        if sources:
+            write_atomically(workspace.root / REMEMBERED_FILE, remember(settings, workspace.root))
+    return RunResult(workspace.root, tuple(results))
+
+
+def closure(targets: Sequence[str]) -> set[str]:
+    """The named stages and all that they need, directly or not."""
+    by_name = {stage.name: stage for stage in STAGES}
+    found: set[str] = set()
+    waiting = list(targets)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found.add(name)
+            waiting.extend(by_name[name].needs)
+    return found
+
+
+def states(workspace: Workspace, settings: Settings, sources: Sequence[Source] = ()) -> dict[str, str]:
+    """What a run would do with each stage: `fresh`, `stale` or `missing`."""
+    found: dict[str, str] = {}
+    for stage in STAGES:
+        manifest = workspace.manifest(stage.name)
+        if manifest is None:
+            found[stage.name] = "missing"
+        elif any(found[name] != "fresh" for name in stage.needs):
+            found[stage.name] = "stale"
+        elif stage.name == PREPARED and not sources:
+            found[stage.name] = "fresh"
+        else:
+            _, fingerprint = plan(stage, workspace, settings, sources if stage.name == PREPARED else ())
+            found[stage.name] = "fresh" if fingerprint == manifest.fingerprint else "stale"
+    return found
+
+
+def _require_prepared(workspace: Workspace) -> None:
+    if workspace.manifest(PREPARED) is None:
+        raise WorkspaceError(
+            f"{workspace.root}: no prepared reviews here yet. "
+            f"Make them with: shelfcheck prepare SOURCE... --workspace {workspace.root}"
+        )

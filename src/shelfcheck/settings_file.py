@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
@@ -151,7 +152,7 @@ def _leaves(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, 
     for name, value in values.items():
         key = f"{prefix}{name}"
         # `source.columns` is itself a mapping from column to column.
-        if isinstance(value, dict) and key != "source.columns":
+        if isinstance(value, dict) and value and key != "source.columns":
             yield from _leaves(value, f"{key}.")
         else:
             yield key, value
@@ -175,5 +176,5 @@ def _toml(value: object) -> str:
         return "{ " + ", ".join(f"{_toml(str(k))} = {_toml(v)}" for k, v in value.items()) + " }"
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_toml(item) for item in value) + "]"
-    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
-    return f'"{escaped}"'
+    # JSON's escapes are TOML's; DEL alone is bare in one and forbidden in the other.
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

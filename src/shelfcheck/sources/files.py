@@ -1,0 +1,351 @@
+"""Opens inputs: local paths and URLs, plain, gzip or zstd, as streams of bytes and of whole lines.
+
+Compression is told by the first bytes, not by the name. A stream that ends too early or
+is damaged does not raise: it hands out what came before, and `broken` says what was wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
+
+from shelfcheck.errors import SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shelfcheck.sources.checks import Rejects
+
+GZIP_MAGIC: Final = b"\x1f\x8b"
+ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
+PARQUET_MAGIC: Final = b"PAR1"
+
+BLOCK_BYTES: Final = 8 << 20  # decompressed bytes handed on at once
+MAX_LINE_BYTES: Final = 16 << 20  # a longer line is no review; it is rejected unread
+_INPUT_BYTES: Final = 256 << 10  # compressed bytes read at once
+_RETRY_BYTES: Final = 64  # step that finds how far a damaged gzip block can be read
+
+READ_ERRORS: Final = (OSError, EOFError, ValueError)  # pyarrow's errors are among them
+
+
+class UnreadableError(SourceError):
+    """A file cannot be read as what it is; `reason` is the code of its rejected row."""
+
+    def __init__(self, message: str, reason: str = "unreadable_file") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def is_url(path: str) -> bool:
+    """Whether a path goes through fsspec's remote file systems."""
+    return "://" in path and not path.startswith("file://")
+
+
+def local_path(path: str) -> str:
+    """A local path without `file://`."""
+    return path.removeprefix("file://")
+
+
+@contextmanager
+def open_binary(path: str) -> Iterator[IO[bytes]]:
+    """Open a local path or URL for reading.
+
+    Raises:
+        UnreadableError: it is missing, is a folder, or its file system is not available.
+    """
+    try:
+        file = _open(path)
+    except (OSError, ImportError, ValueError) as error:
+        raise UnreadableError(f"{path}: cannot be opened: {error}") from error
+    try:
+        yield file
+    finally:
+        file.close()
+
+
+def _open(path: str) -> Any:  # noqa: ANN401 - any binary file
+    if not is_url(path):
+        return Path(local_path(path)).open("rb", buffering=0)
+    import fsspec  # noqa: PLC0415 - only for URLs
+
+    return fsspec.open(path, "rb").open()
+
+
+class ByteStream:
+    """Decompressed bytes of an opened file.
+
+    Attributes:
+        position: compressed bytes taken from the file so far.
+        broken: None, or what is wrong with the end of the file; known once `read` returned b"".
+    """
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self.position = 0
+        self.broken: str | None = None
+
+    def read(self, size: int) -> bytes:
+        """At most `size` bytes; b"" at the end."""
+        return self._take(size)
+
+    def _take(self, size: int) -> bytes:
+        try:
+            data = self._file.read(size)
+        except READ_ERRORS as error:
+            self.broken = f"read error: {error}"
+            return b""
+        self.position += len(data)
+        return data
+
+
+class _Gzip(ByteStream):
+    """Gzip, members one after another; trailing zero bytes are padding."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file)
+        self._inflate: Any = zlib.decompressobj(31)  # 31: gzip header and checksum
+        self._input = b""
+        self._done = False
+
+    def read(self, size: int) -> bytes:
+        while not self._done:
+            if not self._input:
+                self._input = self._take(_INPUT_BYTES)
+                if not self._input:
+                    self._done = True
+                    self.broken = self.broken or "the gzip stream ends too early"
+                    break
+            before = self._inflate.copy()
+            try:
+                data = self._inflate.decompress(self._input, size)
+            except zlib.error as error:
+                self._done = True
+                self.broken = f"damaged gzip stream: {error}"
+                return self._salvage(before)
+            self._input = self._inflate.unconsumed_tail
+            if self._inflate.eof:
+                self._next_member(self._inflate.unused_data)
+            if data:
+                return bytes(data)
+        return b""
+
+    def _next_member(self, rest: bytes) -> None:
+        rest = rest.lstrip(b"\0")
+        while len(rest) < len(GZIP_MAGIC):
+            more = self._take(_INPUT_BYTES)
+            if not more:
+                break
+            rest = (rest + more).lstrip(b"\0")
+        if not rest:
+            self._done = True
+        elif rest.startswith(GZIP_MAGIC):
+            self._inflate = zlib.decompressobj(31)
+            self._input = rest
+        else:
+            self._done = True
+            self.broken = "bytes after the gzip stream are no gzip"
+
+    def _salvage(self, inflate: Any) -> bytes:  # noqa: ANN401 - zlib's type has no public name
+        pieces = []
+        try:
+            for start in range(0, len(self._input), _RETRY_BYTES):
+                pieces.append(inflate.decompress(self._input[start : start + _RETRY_BYTES]))
+        except zlib.error:
+            pass
+        return b"".join(pieces)
+
+
+class _Zstd(ByteStream):
+    """Zstandard through pyarrow's stream, frames one after another."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__(file)
+        import pyarrow as pa  # noqa: PLC0415 - most inputs need no zstd
+
+        self._stream = pa.CompressedInputStream(pa.PythonFile(_Counted(self), mode="r"), "zstd")
+
+    def read(self, size: int) -> bytes:
+        if self.broken:
+            return b""
+        # pyarrow raises on a truncated stream and forgets what it had decompressed in that call,
+        # yet has written it: 0xff, which UTF-8 never contains, marks what was not written.
+        buffer = bytearray(b"\xff") * size
+        try:
+            n = self._stream.readinto(buffer)
+        except READ_ERRORS as error:
+            self.broken = f"damaged zstd stream: {error}"
+            return bytes(buffer.rstrip(b"\xff"))
+        return bytes(memoryview(buffer)[:n])
+
+
+class _Counted:
+    """File-like view of a ByteStream's raw bytes, for pyarrow."""
+
+    closed = False
+
+    def __init__(self, stream: ByteStream) -> None:
+        self._stream = stream
+
+    def read(self, size: int = -1) -> bytes:
+        return self._stream._take(size if size >= 0 else _INPUT_BYTES)  # noqa: SLF001 - same module
+
+    def close(self) -> None:
+        """The owner closes the file."""
+
+
+@contextmanager
+def open_stream(path: str) -> Iterator[ByteStream]:
+    """Open a file and undo its compression.
+
+    Raises:
+        UnreadableError: it cannot be opened, is empty, or its name claims a compression it has not.
+    """
+    with open_binary(path) as file:
+        try:
+            magic = file.read(4)
+            file.seek(0)
+        except READ_ERRORS as error:
+            raise UnreadableError(f"{path}: cannot be read: {error}") from error
+        check_magic(path, magic)
+        if magic.startswith(GZIP_MAGIC):
+            yield _Gzip(file)
+        elif magic == ZSTD_MAGIC:
+            yield _Zstd(file)
+        else:
+            yield ByteStream(file)
+
+
+def check_magic(path: str, magic: bytes) -> None:
+    """Refuse a file whose first bytes deny its name.
+
+    Raises:
+        UnreadableError: empty, or named .gz, .zst or .parquet without being so.
+    """
+    name = path.lower()
+    if not magic:
+        raise UnreadableError(f"{path}: the file is empty. Remove it or fetch it again.")
+    for endings, expected, what in (
+        ((".gz",), GZIP_MAGIC, "gzip"),
+        ((".zst", ".zstd"), ZSTD_MAGIC, "zstd"),
+        ((".parquet", ".pq"), PARQUET_MAGIC, "Parquet"),
+    ):
+        if name.endswith(endings) and not magic.startswith(expected):
+            raise UnreadableError(
+                f"{path}: the name says {what}, the first bytes {magic!r} do not. "
+                f"Fetch the file again, or rename it if it is of another form."
+            )
+
+
+def head(path: str, size: int = 1 << 18) -> bytes:
+    """The first decompressed bytes of a file.
+
+    Raises:
+        UnreadableError: see `open_stream`; also when nothing at all can be decompressed.
+    """
+    pieces: list[bytes] = []
+    with open_stream(path) as stream:
+        while size > 0 and (data := stream.read(size)):
+            pieces.append(data)
+            size -= len(data)
+        if not pieces and stream.broken:
+            raise UnreadableError(f"{path}: nothing can be decompressed: {stream.broken}. Fetch it again.")
+    return b"".join(pieces)
+
+
+class Block(NamedTuple):
+    """Some whole lines of a file."""
+
+    data: bytes  # ends with a newline
+    first_line: int  # 1-based
+
+
+def line_blocks(
+    stream: ByteStream,
+    rejects: Rejects,
+    block_bytes: int = BLOCK_BYTES,
+    max_line_bytes: int = MAX_LINE_BYTES,
+) -> Iterator[Block]:
+    """Cut a stream into blocks of whole lines; blank lines at the end of the file are dropped.
+
+    Lines that are too long and the broken end of a damaged file go to `rejects`.
+    """
+    line = 1
+    carry = b""
+    skipping = False  # inside a line that was too long
+    while data := stream.read(block_bytes):
+        if skipping:
+            end = data.find(b"\n")
+            if end < 0:
+                continue
+            data, skipping, line = data[end + 1 :], False, line + 1
+        text = carry + data if carry else data
+        cut = _cut(text)
+        carry = text[cut:]
+        if cut:
+            block = text[:cut]
+            yield Block(block, line)
+            line += block.count(b"\n")
+        if len(carry) > max_line_bytes:
+            if not carry.strip(b"\r\n"):  # blank lines without end: let them be rows
+                yield Block(carry, line)
+                line += carry.count(b"\n")
+            else:
+                start = carry.rfind(b"\n") + 1
+                if start:
+                    yield Block(carry[:start], line)
+                    line += carry.count(b"\n")
+                rejects.add(line, "line_too_long", carry[start : start + 2000])
+                skipping = True
+            carry = b""
+    if stream.broken:
+        start = carry.rfind(b"\n") + 1
+        if start:
+            yield Block(carry[:start], line)
+            line += carry[:start].count(b"\n")
+        rejects.add(line, "truncated_file", f"{stream.broken}: ".encode() + carry[start : start + 2000])
+    elif carry.strip(b"\r\n"):
+        yield Block(carry + b"\n", line)
+
+
+def _cut(text: bytes) -> int:
+    """Where the last whole line ends that is not blank."""
+    last = text.rfind(b"\n")
+    if last < 1 or text[last - 1] not in b"\r\n":
+        return last + 1
+    stripped = len(text[: last + 1].rstrip(b"\r\n"))
+    return text.find(b"\n", stripped) + 1 if stripped else 0
+
+
+class FileFacts(NamedTuple):
+    """What identifies one version of a file."""
+
+    size: int  # bytes, 0 where unknown
+    fingerprint: str
+
+
+def facts(path: str) -> FileFacts:
+    """Size and fingerprint (name, size, modification time or etag) of a file.
+
+    Raises:
+        UnreadableError: the file is not there.
+    """
+    try:
+        if is_url(path):
+            import fsspec  # noqa: PLC0415 - only for URLs
+
+            fs, inner = fsspec.core.url_to_fs(path)
+            info = fs.info(inner)
+            size = int(info.get("size") or 0)
+            version = next(
+                (info[key] for key in ("etag", "ETag", "mtime", "created", "LastModified") if info.get(key)), ""
+            )
+        else:
+            stat = Path(local_path(path)).stat()
+            size, version = stat.st_size, stat.st_mtime_ns
+    except (OSError, ImportError, ValueError) as error:
+        raise UnreadableError(f"{path}: cannot be read: {error}") from error
+    digest = hashlib.sha256(f"{path}\0{size}\0{version}".encode()).hexdigest()[:32]
+    return FileFacts(size, digest)

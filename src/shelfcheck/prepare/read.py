@@ -1,0 +1,81 @@
+"""Read prepared reviews back, in their one order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shelfcheck.errors import WorkspaceError
+from shelfcheck.schema import PREPARED_SCHEMA, REVIEW_MONTH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+NO_MONTH: Final = "__HIVE_DEFAULT_PARTITION__"
+"""Name of the partition of reviews without a date, as Hive, Spark and DuckDB have it."""
+
+
+def prepared_files(prepared_dir: str | Path) -> list[tuple[Path, str | None]]:
+    """The Parquet files of prepared reviews with their month, in the order of reading.
+
+    Raises:
+        WorkspaceError: there are no prepared reviews.
+    """
+    root = Path(prepared_dir) / "reviews"
+    if not root.is_dir():
+        raise WorkspaceError(f"{root}: no such folder. You can make it with: shelfcheck prepare")
+    found: list[tuple[Path, str | None]] = []
+    for folder in sorted(root.glob(f"{REVIEW_MONTH}=*")):
+        month = folder.name.removeprefix(f"{REVIEW_MONTH}=")
+        found += [(file, None if month == NO_MONTH else month) for file in sorted(folder.glob("*.parquet"))]
+    return found
+
+
+def count_prepared(prepared_dir: str | Path) -> int:
+    """Number of prepared reviews, from the files' footers."""
+    return sum(pq.read_metadata(file).num_rows for file, _ in prepared_files(prepared_dir))
+
+
+def iter_prepared(
+    prepared_dir: str | Path, columns: Sequence[str] | None = None, batch_rows: int = 65536
+) -> Iterator[pa.RecordBatch]:
+    """Yield prepared reviews by month, within a month in the order of the input.
+
+    Args:
+        prepared_dir: what `prepare` wrote.
+        columns: columns of PREPARED_SCHEMA, in the order wanted; all when None.
+            `review_month` is restored from the path.
+        batch_rows: rows of each batch; only the last may have fewer.
+
+    Raises:
+        WorkspaceError: there are no prepared reviews, or there is no such column.
+    """
+    names = PREPARED_SCHEMA.names if columns is None else list(columns)
+    unknown = [name for name in names if name not in PREPARED_SCHEMA.names]
+    if unknown:
+        raise WorkspaceError(f"{unknown[0]}: prepared reviews have no such column")
+    schema = pa.schema([PREPARED_SCHEMA.field(name) for name in names])
+    stored = [name for name in names if name != REVIEW_MONTH]
+    pending: list[pa.RecordBatch] = []
+    rows = 0
+    for file, month in prepared_files(prepared_dir):
+        with pq.ParquetFile(file) as parquet:
+            for read in parquet.iter_batches(batch_rows, columns=stored):
+                values = {name: read.column(name) for name in stored}
+                if REVIEW_MONTH in names:
+                    values[REVIEW_MONTH] = pa.repeat(pa.scalar(month, pa.string()), read.num_rows)
+                batch = pa.RecordBatch.from_arrays([values[name] for name in names], schema=schema)
+                # Months may be tiny: readers get batches that are worth their while.
+                while rows + batch.num_rows >= batch_rows:
+                    taken = batch_rows - rows
+                    yield pa.concat_batches([*pending, batch.slice(0, taken)])
+                    batch = batch.slice(taken)
+                    pending, rows = [], 0
+                if batch.num_rows:
+                    pending.append(batch)
+                    rows += batch.num_rows
+    if pending:
+        yield pa.concat_batches(pending)

@@ -1,0 +1,1 @@
+"""Text kernels: Arrow strings in, Arrow strings out, the same on every engine."""

@@ -52,13 +52,19 @@ _COLUMNS: Final = {
 def is_reviews(objects: Sequence[Mapping[str, Any]]) -> bool:
     """Whether objects are Amazon Reviews 2023."""
     keys = {key for item in objects for key in item}
-    return bool(keys & {"asin", "parent_asin"}) and "text" in keys and bool(keys & {"rating", "user_id", "timestamp"})
+    return (
+        bool(keys & {"asin", "parent_asin"})
+        and "text" in keys
+        and bool(keys & {"rating", "user_id", "timestamp"})
+    )
 
 
 def is_metadata(objects: Sequence[Mapping[str, Any]]) -> bool:
     """Whether objects are the metadata of Amazon Reviews 2023."""
     keys = {key for item in objects for key in item}
-    return "parent_asin" in keys and "text" not in keys and bool(keys & {"main_category", "title", "categories"})
+    return (
+        "parent_asin" in keys and "text" not in keys and bool(keys & {"main_category", "title", "categories"})
+    )
 
 
 def read(source: Source, rejects: Rejects, batch_rows: int) -> Iterator[Chunk]:  # noqa: ARG001 - blocks are small

@@ -39,6 +39,7 @@ class Chunk(NamedTuple):
     columns: Mapping[str, pa.Array]  # canonical name -> array of any type, n rows
     lines: npt.NDArray[np.int64]  # 1-based lines or rows, length n
     position: int  # bytes of the file read so far
+    clean: bool = False  # strings are known to be valid UTF-8 without NUL bytes
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ class Source:
                 rejects,
                 category=self.category,
                 marketplace=self.marketplace or self.settings.marketplace,
+                clean=chunk.clean,
             )
             yield SourceBatch(reviews, rejects.take(), bytes_read)
             bytes_read = 0

@@ -13,7 +13,9 @@ import pyarrow.compute as pc
 
 _APOSTROPHES: Final = re.compile(r"['’`]")
 _SEPARATORS: Final = re.compile(r"[\W_]+")
-_SMALL_WORDS: Final = frozenset(("a", "an", "and", "by", "de", "for", "in", "of", "on", "or", "the", "to", "with"))
+_SMALL_WORDS: Final = frozenset(
+    ("a", "an", "and", "by", "de", "for", "in", "of", "on", "or", "the", "to", "with")
+)
 
 
 def normalise(categories: pa.Array) -> pa.Array:

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 DETAIL_CHARACTERS: Final = 500
 _INT32_MAX: Final = 2**31 - 1
+_BOUNDS: Final = {  # of whole numbers, and the reason for what is outside
+    schema.STAR_RATING: (1, 5, "bad_star_rating"),
+    schema.HELPFUL_VOTES: (0, _INT32_MAX, "bad_number"),
+    schema.TOTAL_VOTES: (0, _INT32_MAX, "bad_number"),
+}
 _TRUE: Final = frozenset(("y", "yes", "t", "true", "1"))
 _FALSE: Final = frozenset(("n", "no", "f", "false", "0"))
 
@@ -74,6 +79,7 @@ def canonical(
     *,
     category: str | None = None,
     marketplace: str | None = None,
+    clean: bool = False,
 ) -> pa.RecordBatch:
     """Rows of REVIEW_SCHEMA from raw columns; rows with a wrong value go to `rejects`.
 
@@ -83,6 +89,7 @@ def canonical(
         rejects: where rejected rows are noted.
         category: category of rows that name none.
         marketplace: marketplace of rows that name none.
+        clean: string arrays are known to be valid UTF-8 without NUL bytes.
     """
     n = len(lines)
     bad = np.zeros(n, dtype=bool)
@@ -92,7 +99,11 @@ def canonical(
         if raw is None or pa.types.is_null(raw.type):
             arrays.append(pa.nulls(n, field.type))
             continue
-        array, faults = convert(field, raw)
+        if clean and pa.types.is_string(raw.type):
+            raw = _empty_to_null(raw)
+            array, faults = _convert_text(field, raw)
+        else:
+            array, faults = convert(field, raw)
         for fault in faults:
             for row in fault.rows[~bad[fault.rows]].tolist():
                 rejects.add(int(lines[row]), fault.reason, f"{field.name}={_show(raw[row])}")
@@ -110,17 +121,37 @@ def convert(field: pa.Field, raw: pa.Array) -> Converted:
         raw = raw.combine_chunks()
     if isinstance(raw, pa.ExtensionArray):
         raw = raw.storage
-    name = field.name
-    if name == schema.STAR_RATING:
-        return _integers(raw, 1, 5, "bad_star_rating")
-    if field.type == pa.int32():
-        return _integers(raw, 0, _INT32_MAX, "bad_number")
-    if field.type == pa.bool_():
-        return _flags(raw)
+    kind = raw.type
+    if pa.types.is_integer(kind) and field.type == pa.int32():
+        return _integers(raw, *_BOUNDS[field.name])
+    if pa.types.is_floating(kind) and field.type == pa.int32():
+        return _distinct_integers(raw.cast(pa.float64()), *_BOUNDS[field.name])
+    if pa.types.is_boolean(kind) and field.type == pa.int32():
+        return pa.nulls(len(raw), pa.int32()), _faults(_valid(raw), _BOUNDS[field.name][2])
+    if pa.types.is_boolean(kind) and field.type == pa.bool_():
+        return raw, []
     if field.type == pa.date32():
-        return _dates(raw)
-    array, faults = to_text(raw)
-    return (normalise(array), faults) if name == schema.PRODUCT_CATEGORY else (array, faults)
+        if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+            return _in_time(raw.cast(pa.date32(), safe=False), [])
+        if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+            return _in_time(*_distinct(raw, dates.from_number, pa.date32(), "bad_date"))
+    text, faults = to_text(raw)
+    array, more = _convert_text(field, text)
+    return array, faults + more
+
+
+def _convert_text(field: pa.Field, text: pa.Array) -> Converted:
+    """A clean string array without empty strings as its canonical type."""
+    if field.type == pa.int32():
+        return _parse_integers(text, *_BOUNDS[field.name])
+    if field.type == pa.bool_():
+        return _distinct(text, _flag, pa.bool_(), "bad_flag")
+    if field.type == pa.date32():
+        try:
+            return _in_time(text.cast(pa.date32()), [])
+        except pa.ArrowInvalid:  # not all are YYYY-MM-DD
+            return _in_time(*_distinct(text, parse_date, pa.date32(), "bad_date"))
+    return (normalise(text), []) if field.name == schema.PRODUCT_CATEGORY else (text, [])
 
 
 def to_text(raw: pa.Array) -> Converted:
@@ -210,24 +241,26 @@ def _empty_to_null(array: pa.Array) -> pa.Array:
 
 
 def _integers(raw: pa.Array, low: int, high: int, reason: str) -> Converted:
-    kind = raw.type
-    if pa.types.is_integer(kind):
-        numbers, wrong = raw, np.zeros(len(raw), bool)
-    elif pa.types.is_floating(kind):
-        return _distinct(raw.cast(pa.float64()), lambda v: _integer(v, low, high), pa.int32(), reason)
-    elif pa.types.is_boolean(kind):
-        return pa.nulls(len(raw), pa.int32()), _faults(_valid(raw), reason)
-    else:
-        text, faults = to_text(raw)
-        array, more = _distinct(text, lambda v: _integer(v, low, high), pa.int32(), reason)
-        return array, faults + more
-    if len(raw) > raw.null_count:
-        wide = raw.cast(pa.int64(), safe=False) if kind != pa.uint64() else raw
-        outside = pc.or_(pc.less(wide, low), pc.greater(wide, high)).fill_null(False)  # noqa: FBT003
-        wrong = outside.to_numpy(zero_copy_only=False)
-        if wrong.any():
-            numbers = pc.if_else(outside, None, raw)
-    return numbers.cast(pa.int32()), _faults(wrong, reason)
+    bounds = pc.min_max(raw).as_py()
+    if bounds["min"] is None or (low <= bounds["min"] and bounds["max"] <= high):
+        return raw.cast(pa.int32()), []
+    wide = raw if raw.type == pa.uint64() else raw.cast(pa.int64())
+    outside = pc.or_(pc.less(wide, low), pc.greater(wide, high)).fill_null(False)  # noqa: FBT003
+    return pc.if_else(outside, None, raw).cast(pa.int32()), _faults(
+        outside.to_numpy(zero_copy_only=False), reason
+    )
+
+
+def _parse_integers(text: pa.Array, low: int, high: int, reason: str) -> Converted:
+    try:
+        numbers = text.cast(pa.int32())
+    except pa.ArrowInvalid:  # 5.0, or 1,234, or no number
+        return _distinct_integers(text, low, high, reason)
+    return _integers(numbers, low, high, reason)
+
+
+def _distinct_integers(raw: pa.Array, low: int, high: int, reason: str) -> Converted:
+    return _distinct(raw, lambda value: _integer(value, low, high), pa.int32(), reason)
 
 
 def _integer(value: str | float, low: int, high: int) -> int | None:
@@ -252,14 +285,6 @@ def _integer(value: str | float, low: int, high: int) -> int | None:
     return int(number)
 
 
-def _flags(raw: pa.Array) -> Converted:
-    if pa.types.is_boolean(raw.type):
-        return raw, []
-    text, faults = to_text(raw)
-    array, more = _distinct(text, _flag, pa.bool_(), "bad_flag")
-    return array, faults + more
-
-
 def _flag(value: str) -> bool | None:
     word = value.strip().lower()
     if word in _TRUE:
@@ -271,26 +296,16 @@ def _flag(value: str) -> bool | None:
     raise ValueError(value)
 
 
-def _dates(raw: pa.Array) -> Converted:
-    kind = raw.type
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        try:
-            days = raw.cast(pa.date32(), safe=False)
-        except pa.ArrowInvalid:
-            days = pc.assume_timezone(raw, "UTC").cast(pa.date32(), safe=False)
-        array, faults = days, []
-    elif pa.types.is_integer(kind) or pa.types.is_floating(kind):
-        array, faults = _distinct(raw, dates.from_number, pa.date32(), "bad_date")
-    else:
-        text, faults = to_text(raw)
-        array, more = _distinct(text, parse_date, pa.date32(), "bad_date")
-        faults = faults + more
+def _in_time(array: pa.Array, faults: list[Fault]) -> Converted:
+    """Dates, with those before 1990 and those to come as faults."""
     days = array.cast(pa.int32())
+    bounds = pc.min_max(days).as_py()
+    if bounds["min"] is None or (dates.FIRST_DAY <= bounds["min"] and bounds["max"] <= dates.last_day()):
+        return array, faults
     early = pc.less(days, dates.FIRST_DAY).fill_null(False)  # noqa: FBT003
     late = pc.greater(days, dates.last_day()).fill_null(False)  # noqa: FBT003
-    faults += _faults(early.to_numpy(zero_copy_only=False), "bad_date")
-    faults += _faults(late.to_numpy(zero_copy_only=False), "future_date")
-    return array, faults
+    faults = faults + _faults(early.to_numpy(zero_copy_only=False), "bad_date")
+    return array, faults + _faults(late.to_numpy(zero_copy_only=False), "future_date")
 
 
 parse_date: Callable[[str], dt.date | None] = lru_cache(maxsize=1 << 16)(dates.from_text)
@@ -334,7 +349,9 @@ def _fill(batch: pa.RecordBatch, name: str, value: str | None) -> pa.RecordBatch
     column = batch.column(name)
     if value is None or not column.null_count:
         return batch
-    return batch.set_column(batch.schema.get_field_index(name), batch.schema.field(name), column.fill_null(value))
+    return batch.set_column(
+        batch.schema.get_field_index(name), batch.schema.field(name), column.fill_null(value)
+    )
 
 
 def _show(value: pa.Scalar) -> str:

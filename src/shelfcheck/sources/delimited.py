@@ -77,7 +77,9 @@ def split(
     fields = pa.StringArray.from_buffers(len(separators), pa.py_buffer(offsets), packed)
     rows = np.flatnonzero(good)
     first = line_ends[rows] - (width - 1)
-    return Fields([fields.take(pa.array(first + k)) for k in wanted], block.first_line + rows)
+    n = len(rows)
+    gathered = fields.take(pa.array((first + np.array(wanted)[:, None]).reshape(-1)))  # column by column
+    return Fields([gathered[k * n : (k + 1) * n] for k in range(len(wanted))], block.first_line + rows)
 
 
 def _lines_equal(
@@ -93,7 +95,9 @@ def _lines_equal(
     return np.array(found, np.int64)
 
 
-def _check_utf8(data: bytes, stops: npt.NDArray[np.int64], good: npt.NDArray[np.bool_], reject: object) -> None:
+def _check_utf8(
+    data: bytes, stops: npt.NDArray[np.int64], good: npt.NDArray[np.bool_], reject: object
+) -> None:
     starts = np.concatenate(([0], stops + 1)).astype(np.int32)
     lines = pa.StringArray.from_buffers(len(stops), pa.py_buffer(starts), pa.py_buffer(data))
     try:

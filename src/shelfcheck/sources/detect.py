@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from shelfcheck.config import SourceSettings
 
 _SAMPLE_BYTES: Final = 1 << 18
-_ENDINGS: Final = re.compile(r"\.(tsv|csv|txt|json|jsonl|ndjson|parquet|pq)?(\.(gz|zst|zstd))?$", re.IGNORECASE)
+_ENDINGS: Final = re.compile(
+    r"\.(tsv|csv|txt|json|jsonl|ndjson|parquet|pq)?(\.(gz|zst|zstd))?$", re.IGNORECASE
+)
 _UTF16: Final = (b"\xff\xfe", b"\xfe\xff")
 _WHOLE_DOCUMENT: Final = 8 << 20  # a larger JSON document is not looked at as a whole
 

@@ -12,6 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
+
+import numpy as np
+
 from shelfcheck.errors import SourceError
 
 if TYPE_CHECKING:
@@ -287,7 +290,7 @@ def line_blocks(
         if cut:
             block = text[:cut]
             yield Block(block, line)
-            line += block.count(b"\n")
+            line += count_lines(block)
         if len(carry) > max_line_bytes:
             if not carry.strip(b"\r\n"):  # blank lines without end: let them be rows
                 yield Block(carry, line)
@@ -308,6 +311,11 @@ def line_blocks(
         rejects.add(line, "truncated_file", f"{stream.broken}: ".encode() + carry[start : start + 2000])
     elif carry.strip(b"\r\n"):
         yield Block(carry + b"\n", line)
+
+
+def count_lines(data: bytes) -> int:
+    """Line feeds in a block; numpy counts them several times faster than `bytes.count`."""
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == 10)) if data else 0
 
 
 def _cut(text: bytes) -> int:
@@ -340,7 +348,8 @@ def facts(path: str) -> FileFacts:
             info = fs.info(inner)
             size = int(info.get("size") or 0)
             version = next(
-                (info[key] for key in ("etag", "ETag", "mtime", "created", "LastModified") if info.get(key)), ""
+                (info[key] for key in ("etag", "ETag", "mtime", "created", "LastModified") if info.get(key)),
+                "",
             )
         else:
             stat = Path(local_path(path)).stat()

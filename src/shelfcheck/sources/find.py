@@ -59,7 +59,9 @@ def find_sources(specs: Sequence[str | Path], settings: SourceSettings) -> Sourc
         SourceError: nothing there, nothing to read, or a named file that cannot be read.
     """
     if not specs:
-        raise SourceError("No source is named. Name review files, folders or globs: shelfcheck prepare SOURCE...")
+        raise SourceError(
+            "No source is named. Name review files, folders or globs: shelfcheck prepare SOURCE..."
+        )
     found = Sources()
     for item in _expand([str(spec) for spec in specs]):
         _add(found, item, settings)
@@ -146,16 +148,16 @@ def _add(found: Sources, item: _Found, settings: SourceSettings) -> None:
             return
     hive = pds.hive_values(item.path)
     published = pds.name_values(item.path)
-    category = hive.get(schema.PRODUCT_CATEGORY) or settings.category or published.get(schema.PRODUCT_CATEGORY)
+    category = (
+        hive.get(schema.PRODUCT_CATEGORY) or settings.category or published.get(schema.PRODUCT_CATEGORY)
+    )
     source = Source(
         path=item.path,
         format="",
         size=0,
         fingerprint="",
         settings=settings,
-        marketplace=hive.get(schema.MARKETPLACE)
-        or settings.marketplace
-        or published.get(schema.MARKETPLACE),
+        marketplace=hive.get(schema.MARKETPLACE) or settings.marketplace or published.get(schema.MARKETPLACE),
         named=item.named,
     )
     try:

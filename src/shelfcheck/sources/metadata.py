@@ -40,7 +40,9 @@ def category_of_name(path: str) -> str | None:
     return None if not re.search("[A-Za-z]{2}", name) or name.lower() in _NO_CATEGORY else name
 
 
-_NO_CATEGORY: Final = frozenset(("reviews", "review", "data", "part", "train", "test", "sample", "all", "complete"))
+_NO_CATEGORY: Final = frozenset(
+    ("reviews", "review", "data", "part", "train", "test", "sample", "all", "complete")
+)
 
 
 class Products(NamedTuple):

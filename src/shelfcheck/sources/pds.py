@@ -19,14 +19,18 @@ if TYPE_CHECKING:
     from shelfcheck.sources.checks import Rejects
 
 COLUMNS: Final = tuple(schema.REVIEW_SCHEMA.names)
-_PUBLISHED: Final = re.compile(r"amazon_reviews_(?P<marketplace>[a-z]{2}|multilingual_[A-Z]{2})_(?P<category>\w+?)_v\d+_\d+")
+_PUBLISHED: Final = re.compile(
+    r"amazon_reviews_(?P<marketplace>[a-z]{2}|multilingual_[A-Z]{2})_(?P<category>\w+?)_v\d+_\d+"
+)
 _HIVE: Final = re.compile(r"(?:^|/)(\w+)=([^/]*)(?=/)")
 _BOM: Final = b"\xef\xbb\xbf"
 
 
 def hive_values(path: str) -> dict[str, str]:
     """Values that a Hive-partitioned path names, e.g. {'product_category': 'Books', 'year': '2015'}."""
-    return {key: unquote(value) for key, value in _HIVE.findall(path) if value != "__HIVE_DEFAULT_PARTITION__"}
+    return {
+        key: unquote(value) for key, value in _HIVE.findall(path) if value != "__HIVE_DEFAULT_PARTITION__"
+    }
 
 
 def name_values(path: str) -> dict[str, str]:
@@ -106,4 +110,6 @@ def _read_tsv(source: Source, rejects: Rejects) -> Iterator[Chunk]:
             if crlf:
                 block = block._replace(data=block.data.replace(b"\r\n", b"\n"))  # noqa: PLW2901
             fields = split(block, b"\t", width, wanted, rejects, header)
-            yield Chunk(dict(zip(names, fields.columns, strict=True)), fields.lines, stream.position)
+            yield Chunk(
+                dict(zip(names, fields.columns, strict=True)), fields.lines, stream.position, clean=True
+            )

@@ -108,7 +108,9 @@ def _pairs(helpful: pa.Array) -> pa.Array:
     """Lists of two, with [null, null] for missing ones, so that elements can be taken."""
     if not helpful.null_count:
         return helpful
-    return pa.array([pair if pair is not None else [None, None] for pair in helpful.to_pylist()], helpful.type)
+    return pa.array(
+        [pair if pair is not None else [None, None] for pair in helpful.to_pylist()], helpful.type
+    )
 
 
 def _element(pair: object, index: int) -> str | None:
@@ -138,7 +140,9 @@ def _first(value: object) -> str | None:
         value = value[0] if value else None
     if isinstance(value, bytes):
         value = value.decode("utf-8", "replace")
-    return value if isinstance(value, str) and value and not value.startswith("[") and "<" not in value else None
+    return (
+        value if isinstance(value, str) and value and not value.startswith("[") and "<" not in value else None
+    )
 
 
 METADATA: Final = Metadata(

@@ -11,6 +11,7 @@ Every function takes `config` (a TOML file) and `overrides` (dotted key -> value
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from shelfcheck.config import Settings
     from shelfcheck.models.evaluation import Evaluation
+    from shelfcheck.models.linear import LinearModel
     from shelfcheck.pipeline import RunResult
     from shelfcheck.progress import Progress
     from shelfcheck.stages import StageResult
@@ -123,6 +125,81 @@ def evaluate(
     return Evaluation.from_json((result.folder / "evaluation.json").read_text(encoding="utf-8"))
 
 
+@dataclass(frozen=True)
+class Predicted:
+    """How a batch prediction ended: rows predicted and rows that could not be read."""
+
+    reviews: int
+    rejected: int
+
+
+@dataclass(frozen=True)
+class TextPrediction:
+    """What a model thinks of one text.
+
+    Attributes:
+        categories: the likeliest, best first, with their calibrated probabilities.
+        against: the category that the words are weighed against.
+        words: terms and what each adds to the log odds of the first category against it, in nats.
+    """
+
+    categories: list[tuple[str, float]]
+    against: str
+    words: list[tuple[str, float]]
+
+
+def predict(
+    source: Paths,
+    output: str | Path,
+    workspace: str | Path,
+    *,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> Predicted:
+    """Predict the categories of reviews with the workspace's model, in bounded memory.
+
+    `source` is anything that `prepare` reads; `output` becomes a Parquet file of
+    `schema.PREDICTION_SCHEMA`, whole or not at all. Other arguments as for `run`.
+
+    Raises:
+        ShelfcheckError: there is no model, or the input cannot be read.
+    """
+    settings = resolve(config, overrides, workspace).settings
+    model = _model(workspace)
+    from shelfcheck.predict.batch import predict as predict_sources  # noqa: PLC0415 - loads pyarrow
+
+    reviews, rejected = predict_sources(
+        model,
+        _sources(source, settings),
+        output,
+        progress or NullProgress(),
+        threads=settings.run.threads,
+    )
+    return Predicted(reviews, rejected)
+
+
+def predict_text(
+    text: str, headline: str | None = None, *, workspace: str | Path, top: int = 5, words: int = 8
+) -> TextPrediction:
+    """Predict one text, and say which words carried it.
+
+    Args:
+        text: a review's body.
+        headline: its headline.
+        workspace: the folder with the model.
+        top: most categories to name.
+        words: most terms to name.
+    """
+    model = _model(workspace)
+    from shelfcheck.models.explain import explain  # noqa: PLC0415 - loads pyarrow
+
+    chances = model.predict_proba([text], [headline])[0]
+    best = sorted(zip(model.categories, chances.tolist(), strict=True), key=lambda item: -item[1])
+    found = explain(model, headline, text, k=words)
+    return TextPrediction(best[:top], found.against, [(term, weight) for term, weight in found.terms])
+
+
 def audit(
     workspace: str | Path,
     kinds: Sequence[str] = AUDITS,
@@ -203,6 +280,13 @@ def _run(
         sources=_sources(source, settings),
         force=force,
     )
+
+
+def _model(workspace: str | Path) -> LinearModel:
+    folder = Workspace(workspace).path(pipeline.MODEL, made_by=f"shelfcheck train --workspace {workspace}")
+    from shelfcheck.models.linear import LinearModel  # noqa: PLC0415 - loads numpy
+
+    return LinearModel.load(folder)
 
 
 def _sources(source: Paths, settings: Settings) -> Sequence[Any]:

@@ -1,0 +1,106 @@
+"""`shelfcheck train`, `evaluate` and `predict`."""
+
+from __future__ import annotations
+
+import click
+
+from shelfcheck import api
+from shelfcheck.cli import options
+from shelfcheck.cli.tables import show
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  shelfcheck train --workspace shop
+  shelfcheck train --workspace shop --set train.linear.epochs=10 --threads 1"""
+)
+@options.common
+def train(job: options.Job) -> None:
+    """Learn what each category's reviews sound like.
+
+    Learns from the prepared reviews of a workspace, and leaves some products aside to calibrate
+    and to evaluate on. With --threads 1 the same seed gives the same model, bit for bit.
+    """
+    with job.progress() as progress:
+        result = api.train(job.workspace, **job.arguments(progress))
+    if job.as_json:
+        options.print_json(options.stage_json(result))
+        return
+    rows = [(name.replace("_", " "), str(value)) for name, value in result.counts.items()]
+    show("", ("", ""), rows, numeric=[1])
+    click.echo(f"Model: {result.folder}")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  shelfcheck evaluate --workspace shop
+  shelfcheck evaluate --workspace shop --json | jq .accuracy"""
+)
+@options.common
+def evaluate(job: options.Job) -> None:
+    """Judge the model on products it has not seen.
+
+    Precision, recall, F1 and support of each category, accuracy, averages, calibration error,
+    and how much can be decided at 80, 90 and 95 % precision.
+    """
+    with job.progress() as progress:
+        evaluation = api.evaluate(job.workspace, **job.arguments(progress))
+    click.echo(evaluation.to_json() if job.as_json else evaluation.text())
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  shelfcheck predict new-reviews.tsv.gz --output predictions.parquet --workspace shop
+  shelfcheck predict --text "The strings stay in tune" --workspace shop"""
+)
+@click.argument("sources", nargs=-1, metavar="[SOURCE]...")
+@click.option("--text", help="Predict this text instead, and say which words carried it.")
+@click.option("--headline", help="The headline that goes with --text.")
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Parquet file for the predictions.")
+@options.source_format
+@options.common
+def predict(
+    job: options.Job, *, sources: tuple[str, ...], text: str | None, headline: str | None, output: str | None
+) -> None:
+    """Predict categories of reviews in a file, or of a text.
+
+    SOURCE is anything that `shelfcheck prepare` reads. The output has a row a review: its id, the
+    predicted category, the calibrated confidence, and the five likeliest categories.
+    """
+    if text is not None:
+        if sources or output:
+            raise click.UsageError("--text goes without SOURCE and --output.")
+        _predict_text(job, headline, text)
+        return
+    if not sources or not output:
+        raise click.UsageError("Name a SOURCE and an --output file, or a --text.")
+    with job.progress() as progress:
+        result = api.predict(
+            sources, output, job.workspace, config=job.config, overrides=job.overrides, progress=progress
+        )
+    if job.as_json:
+        options.print_json({"output": output, "reviews": result.reviews, "rejected": result.rejected})
+        return
+    click.echo(f"Predicted {result.reviews:,} reviews ({result.rejected:,} rows rejected): {output}")
+
+
+def _predict_text(job: options.Job, headline: str | None, text: str) -> None:
+    found = api.predict_text(text, headline, workspace=job.workspace)
+    if job.as_json:
+        options.print_json(
+            {
+                "categories": [{"category": name, "probability": p} for name, p in found.categories],
+                "against": found.against,
+                "words": [{"term": term, "weight": weight} for term, weight in found.words],
+            }
+        )
+        return
+    show("", ("category", "probability"), [(name, f"{p:.3f}") for name, p in found.categories], numeric=[1])
+    if found.words:
+        words = ", ".join(f"{term} ({weight:+.2f})" for term, weight in found.words)
+        click.echo(f"\nWords for {found.categories[0][0]} against {found.against}: {words}")
+    else:
+        click.echo("\nNo word of this text is known to the model: these are the shares of the categories.")

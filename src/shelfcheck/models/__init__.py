@@ -1,0 +1,1 @@
+"""Models: reviews in, calibrated category probabilities out; and how good they are."""

@@ -1,0 +1,333 @@
+"""Prepared reviews to hashed n-grams on disk, shuffled, ready to learn from.
+
+The folder holds `indptr.i64`, `ids.u32`, `label.i16` and `bucket.i16` (raw little-endian arrays, opened
+memory-mapped), `rows.parquet` (review id, product id, category in the same order) and `meta.json`.
+
+Rows are ordered by a hash of the review id, never by date or file: a model that is fed in the order of
+the files forgets what came first. Rows are scattered over parts by the hash while they are read, and
+each part is sorted alone, so that memory does not grow with the input: a batch, one part of about
+`_PART_ROWS` rows, and 12 bytes a row for label, bucket and offset.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from shelfcheck.config import TextSettings
+from shelfcheck.errors import NotEnoughDataError, WorkspaceError
+from shelfcheck.models import split
+from shelfcheck.models.ngrams import encode_tokens, field_tokens, row_keys, thread_count
+from shelfcheck.progress import NullProgress
+from shelfcheck.schema import (
+    PRODUCT_CATEGORY,
+    PRODUCT_ID,
+    REVIEW_BODY,
+    REVIEW_HEADLINE,
+    REVIEW_ID,
+    REVIEW_TOKENS,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy.typing as npt
+
+    from shelfcheck.config import Settings
+    from shelfcheck.progress import Progress
+
+FORMAT: Final = 1
+ROW_SCHEMA: Final = pa.schema(
+    [(REVIEW_ID, pa.string()), (PRODUCT_ID, pa.string()), (PRODUCT_CATEGORY, pa.string())]
+)
+_KEY: Final = "key"
+_IDS: Final = "ids"
+_PART_SCHEMA: Final = pa.schema([*ROW_SCHEMA, (_KEY, pa.uint64()), (_IDS, pa.large_list(pa.uint32()))])
+_PART_ROWS: Final = 1 << 18
+_BATCH_ROWS: Final = 1 << 16
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Encoded reviews, memory-mapped.
+
+    Attributes:
+        folder: where they lie.
+        indptr: int64 (n + 1), where each review's n-grams begin in `ids`.
+        ids: uint32 (nnz), bucket in the low 26 bits, count - 1 in the high 6.
+        label: int16 (n), index into `categories`; -1 where the category is null.
+        bucket: int16 (n), bucket of the product, 0..999; see `split`.
+        categories: every category, sorted.
+        fields: the texts that were read.
+        hash_bits: log2 of the number of n-gram buckets.
+        text: how tokens were made.
+    """
+
+    folder: Path
+    indptr: npt.NDArray[np.int64]
+    ids: npt.NDArray[np.uint32]
+    label: npt.NDArray[np.int16]
+    bucket: npt.NDArray[np.int16]
+    categories: tuple[str, ...]
+    fields: tuple[str, ...]
+    hash_bits: int
+    text: TextSettings
+
+    @classmethod
+    def open(cls, folder: str | Path) -> Encoded:
+        """Open what `encode` wrote.
+
+        Raises:
+            WorkspaceError: it is missing, incomplete or of another version.
+        """
+        home = Path(folder)
+        try:
+            meta = json.loads((home / "meta.json").read_text(encoding="utf-8"))
+            if meta["format"] != FORMAT:
+                raise WorkspaceError(
+                    f"{home}: encoded reviews of format {meta['format']}, this version reads {FORMAT}. "
+                    "Encode again with: shelfcheck train"
+                )
+            n = meta["rows"]
+            return cls(
+                folder=home,
+                indptr=_mapped(home / "indptr.i64", np.int64, n + 1),
+                ids=_mapped(home / "ids.u32", np.uint32, meta["ids"]),
+                label=_mapped(home / "label.i16", np.int16, n),
+                bucket=_mapped(home / "bucket.i16", np.int16, n),
+                categories=tuple(meta["categories"]),
+                fields=tuple(meta["fields"]),
+                hash_bits=meta["hash_bits"],
+                text=TextSettings.model_validate(meta["text"]),
+            )
+        except (OSError, KeyError, ValueError) as error:
+            raise WorkspaceError(
+                f"{home}: no encoded reviews that can be read ({error}). Make them with: shelfcheck train"
+            ) from error
+
+    @property
+    def n_rows(self) -> int:
+        """Number of reviews."""
+        return len(self.label)
+
+    @property
+    def n_ids(self) -> int:
+        """Number of distinct n-grams, summed over the reviews."""
+        return len(self.ids)
+
+    def rows(self) -> pa.Table:
+        """Review id, product id and category of every review, in order."""
+        return pq.read_table(self.folder / "rows.parquet", schema=ROW_SCHEMA)
+
+    def category_counts(self) -> dict[str, int]:
+        """Number of reviews of each category."""
+        counts = np.bincount(self.label[self.label >= 0], minlength=len(self.categories))
+        return dict(zip(self.categories, counts.tolist(), strict=True))
+
+
+def encode(
+    prepared_dir: str | Path,
+    out_dir: str | Path,
+    settings: Settings,
+    progress: Progress | None = None,
+) -> Encoded:
+    """Encode prepared reviews.
+
+    Args:
+        prepared_dir: output of `prepare`, or one Parquet file of prepared or canonical reviews.
+        out_dir: folder to fill; made if it is not there.
+        settings: `train.linear.fields`, `train.linear.hash_bits`, `text` and `run.threads` are read.
+        progress: told the rows done.
+
+    Raises:
+        NotEnoughDataError: there is no review.
+        WorkspaceError: the prepared reviews cannot be read.
+    """
+    progress = progress or NullProgress()
+    out = Path(out_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    scratch = out / ".parts"
+    shutil.rmtree(scratch, ignore_errors=True)
+    scratch.mkdir()
+    files = review_files(prepared_dir)
+    total = sum(pq.read_metadata(file).num_rows for file in files)
+    if total == 0:
+        raise NotEnoughDataError(
+            f"{prepared_dir}: no reviews to learn from. Prepare some that pass the filters."
+        )
+    linear = settings.train.linear
+    parts = -(-total // _PART_ROWS)
+    progress.start("Encoding", total)
+    try:
+        writers = [pa.OSFile(str(scratch / f"{part}.arrow"), "wb") for part in range(parts)]
+        streams = [pa.ipc.new_stream(writer, _PART_SCHEMA) for writer in writers]
+        for batch in _encoded_batches(files, settings):
+            _scatter(batch, streams)
+            progress.advance(batch.num_rows)
+        for stream, writer in zip(streams, writers, strict=True):
+            stream.close()
+            writer.close()
+        meta = _gather(scratch, parts, out)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+        progress.finish()
+    meta |= {
+        "format": FORMAT,
+        "fields": list(linear.fields),
+        "hash_bits": linear.hash_bits,
+        "text": settings.text.model_dump(mode="json"),
+    }
+    (out / "meta.json").write_text(json.dumps(meta, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return Encoded.open(out)
+
+
+def review_files(prepared: str | Path) -> list[Path]:
+    """The Parquet files of prepared reviews, in a fixed order.
+
+    Args:
+        prepared: output of `prepare`, its `reviews` folder, or one Parquet file.
+
+    Raises:
+        WorkspaceError: there are none.
+    """
+    path = Path(prepared)
+    if path.is_file():
+        return [path]
+    home = path / "reviews" if (path / "reviews").is_dir() else path
+    files = sorted(home.rglob("*.parquet"))
+    if not files:
+        raise WorkspaceError(
+            f"{path}: no prepared reviews here. Make them with: shelfcheck prepare SOURCE..."
+        )
+    return files
+
+
+def review_batches(
+    files: Sequence[Path], columns: Sequence[str], batch_rows: int = _BATCH_ROWS
+) -> Iterator[pa.Table]:
+    """Read columns of Parquet files in batches; files smaller than a batch are put together.
+
+    Columns that a file lacks are left out of its batches, save that `review_tokens` makes
+    `review_body` unneeded.
+    """
+    waiting: list[pa.Table] = []
+    rows = 0
+    for file in files:
+        with pq.ParquetFile(file) as parquet:
+            names = set(parquet.schema_arrow.names)
+            wanted = [name for name in columns if name in names]
+            if REVIEW_TOKENS in wanted and REVIEW_BODY in wanted:
+                wanted.remove(REVIEW_BODY)
+            for batch in parquet.iter_batches(batch_rows, columns=wanted):
+                if waiting and (rows + batch.num_rows > batch_rows or waiting[-1].schema != batch.schema):
+                    yield pa.concat_tables(waiting)
+                    waiting, rows = [], 0
+                waiting.append(pa.Table.from_batches([batch]))
+                rows += batch.num_rows
+    if waiting:
+        yield pa.concat_tables(waiting)
+
+
+def _encoded_batches(files: Sequence[Path], settings: Settings) -> Iterator[pa.Table]:
+    linear = settings.train.linear
+    threads = thread_count(settings.run.threads)
+    columns = [*ROW_SCHEMA.names, REVIEW_TOKENS, REVIEW_BODY]
+    if REVIEW_HEADLINE in linear.fields:
+        columns.append(REVIEW_HEADLINE)
+    for batch in review_batches(files, columns):
+        texts = field_tokens(batch, linear.fields, settings.text, threads)
+        indptr, ids = encode_tokens(texts, linear.fields, linear.hash_bits, threads)
+        arrays = [_column(batch, name) for name in ROW_SCHEMA.names]
+        arrays += [
+            pa.array(row_keys(arrays[0])),
+            pa.LargeListArray.from_arrays(pa.array(indptr), pa.array(ids)),
+        ]
+        yield pa.table(arrays, schema=_PART_SCHEMA)
+
+
+def _column(batch: pa.Table, name: str) -> pa.Array:
+    if name not in batch.schema.names:
+        return pa.nulls(batch.num_rows, pa.string())
+    column = batch.column(name).combine_chunks()
+    return column.cast(pa.string()) if column.type != pa.string() else column
+
+
+def _scatter(batch: pa.Table, streams: Sequence[pa.ipc.RecordBatchStreamWriter]) -> None:
+    """Send each row to the part of its key; parts are equal ranges of keys."""
+    if len(streams) == 1:
+        streams[0].write_table(batch)
+        return
+    high = batch.column(_KEY).to_numpy() >> np.uint64(32)
+    part = (high * np.uint64(len(streams))) >> np.uint64(32)
+    order = np.argsort(part, kind="stable")
+    ends = np.searchsorted(part[order], np.arange(len(streams) + 1, dtype=np.uint64))
+    for i, stream in enumerate(streams):
+        if ends[i + 1] > ends[i]:
+            stream.write_table(batch.take(pa.array(order[ends[i] : ends[i + 1]])))
+
+
+def _gather(scratch: Path, parts: int, out: Path) -> dict[str, object]:
+    """Sort each part by key and append it to the final files."""
+    n_ids = 0
+    rows_seen = 0
+    codes: dict[str, int] = {}
+    label_pieces = []
+    with (
+        (out / "indptr.i64").open("wb") as indptr_file,
+        (out / "ids.u32").open("wb") as ids_file,
+        (out / "bucket.i16").open("wb") as bucket_file,
+        pq.ParquetWriter(out / "rows.parquet", ROW_SCHEMA, compression="zstd") as rows_file,
+    ):
+        indptr_file.write(np.zeros(1, "<i8").tobytes())
+        for part in range(parts):
+            with (
+                pa.memory_map(str(scratch / f"{part}.arrow")) as source,
+                pa.ipc.open_stream(source) as stream,
+            ):
+                table = stream.read_all()
+                order = np.argsort(table.column(_KEY).to_numpy(), kind="stable")
+                table = table.take(pa.array(order)).combine_chunks()
+            lists = table.column(_IDS).combine_chunks()
+            lists = lists.chunk(0) if isinstance(lists, pa.ChunkedArray) else lists
+            sizes = np.diff(lists.offsets.to_numpy())
+            indptr_file.write((np.cumsum(sizes) + n_ids).astype("<i8", copy=False).data)
+            ids = lists.flatten().to_numpy()
+            ids_file.write(ids.astype("<u4", copy=False).data)
+            n_ids += len(ids)
+            rows_seen += table.num_rows
+            bucket = split.buckets(table.column(PRODUCT_ID), table.column(REVIEW_ID))
+            bucket_file.write(bucket.astype("<i2", copy=False).data)
+            label_pieces.append(_labels(table.column(PRODUCT_CATEGORY), codes))
+            rows_file.write_table(table.select(ROW_SCHEMA.names))
+    categories = sorted(codes)
+    rank = np.full(len(codes) + 1, -1, np.int16)  # the last stands for null
+    for place, name in enumerate(categories):
+        rank[codes[name]] = place
+    rank[np.concatenate(label_pieces)].astype("<i2").tofile(out / "label.i16")
+    return {"rows": rows_seen, "ids": n_ids, "categories": categories}
+
+
+def _labels(column: pa.ChunkedArray, codes: dict[str, int]) -> npt.NDArray[np.int16]:
+    """Code categories by order of appearance over all parts; null is -1."""
+    coded = pc.dictionary_encode(column).combine_chunks()
+    coded = coded.chunk(0) if isinstance(coded, pa.ChunkedArray) else coded
+    own = np.array(
+        [codes.setdefault(name, len(codes)) for name in coded.dictionary.to_pylist()] + [-1], np.int16
+    )
+    return own[coded.indices.fill_null(len(own) - 1).to_numpy()]
+
+
+def _mapped(path: Path, dtype: type, n: int) -> npt.NDArray[np.generic]:
+    if path.stat().st_size != n * np.dtype(dtype).itemsize:
+        raise ValueError(f"{path.name} has {path.stat().st_size} bytes")
+    if n == 0:
+        return np.zeros(0, dtype)
+    return np.memmap(path, np.dtype(dtype).newbyteorder("<"), "r", shape=(n,))

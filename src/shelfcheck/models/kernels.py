@@ -1,0 +1,319 @@
+"""Numba kernels of the `linear` model: hash n-grams, count, learn, score.
+
+Each takes and fills NumPy arrays and releases the GIL, so that threads work on parts of the rows.
+An encoded n-gram is one uint32: the low 26 bits hold its bucket (or, after `compact`, its row in the
+weight matrix), the high 6 bits how often it stands in the review, less one, at most 63.
+
+Import this module only where a kernel is called: it loads Numba.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+Array = Any  # Numba's view of a NumPy array; shapes and types stand in the docstrings
+
+ID_BITS = 26
+ID_MASK = (1 << ID_BITS) - 1
+MAX_COUNT = 64
+BLOCK = 256  # rows that stay together when an epoch is shuffled
+
+
+@njit(cache=True, nogil=True)
+def _mix(h: Any) -> Any:
+    """Finalise a 64-bit hash (two rounds of xor-shift and multiply, Pelle Evensen's rrmxmx family)."""
+    m = np.uint64(0xD6E8FEB86659FD93)
+    h ^= h >> np.uint64(32)
+    h *= m
+    h ^= h >> np.uint64(32)
+    h *= m
+    return h ^ (h >> np.uint64(32))
+
+
+@njit(cache=True, nogil=True)
+def hash_strings(data: Array, offsets: Array, out: Array) -> None:
+    """Hash strings to well-mixed 64-bit keys.
+
+    Args:
+        data: uint8, the strings' UTF-8 bytes end to end.
+        offsets: int64 (n + 1).
+        out: uint64 (n), filled.
+    """
+    for i in range(len(out)):
+        h = np.uint64(14695981039346656037)
+        for j in range(offsets[i], offsets[i + 1]):
+            h = (h ^ np.uint64(data[j])) * np.uint64(1099511628211)
+        out[i] = _mix(h)
+
+
+@njit(cache=True, nogil=True)
+def encode_rows(
+    data: Array,
+    offsets: Array,
+    salts: Array,
+    first: int,
+    last: int,
+    bits: int,
+    table: int,
+    out: Array,
+    sizes: Array,
+) -> int:
+    """Hash the words and word pairs of rows first..last, counting repeats within a row.
+
+    Args:
+        data: uint8, all fields' token strings end to end.
+        offsets: int64 (fields, n + 1) into `data`.
+        salts: uint64 (fields), keeps the fields' n-grams apart.
+        first: first row.
+        last: row after the last.
+        bits: log2 of the number of buckets.
+        table: size of the repeat table, a power of two above twice the n-grams of any row.
+        out: uint32, filled with bucket and count, row after row, in order of first appearance.
+        sizes: int64 (last - first), filled with the n-grams of each row.
+
+    Returns:
+        The number of n-grams written.
+    """
+    keys = np.zeros(table, np.uint32)
+    owner = np.full(table, -1, np.int64)  # row that a slot belongs to: no clearing between rows
+    place = np.zeros(table, np.int64)
+    mask = np.uint32(table - 1)
+    shift = np.uint64(64 - bits)
+    step = np.uint64(0x9E3779B97F4A7C15)
+    full = np.uint32(MAX_COUNT - 1)
+    n = 0
+    for row in range(first, last):
+        start = n
+        for field in range(len(salts)):
+            basis = np.uint64(14695981039346656037) + salts[field] * step
+            h = basis
+            before = np.uint64(0)
+            i = offsets[field, row]
+            end = offsets[field, row + 1]
+            while i <= end:
+                c = data[i] if i < end else np.uint8(32)
+                i += 1
+                if c != 32:
+                    h = (h ^ np.uint64(c)) * np.uint64(1099511628211)
+                    continue
+                if h == basis:
+                    continue  # no byte since the last space
+                word = _mix(h)
+                for gram in range(2):
+                    if gram == 0:
+                        key = word
+                    elif before != 0:
+                        key = _mix(before * step + word)
+                    else:
+                        break
+                    found = np.uint32(key >> shift)
+                    slot = (found * np.uint32(2654435761)) & mask
+                    while owner[slot] == row and keys[slot] != found:
+                        slot = (slot + np.uint32(1)) & mask
+                    if owner[slot] == row:
+                        at = place[slot]
+                        if out[at] >> np.uint32(ID_BITS) < full:
+                            out[at] += np.uint32(1 << ID_BITS)
+                    else:
+                        owner[slot] = row
+                        keys[slot] = found
+                        place[slot] = n
+                        out[n] = found
+                        n += 1
+                before = word
+                h = basis
+        sizes[row - first] = n - start
+    return n
+
+
+@njit(cache=True, nogil=True)
+def count_documents(indptr: Array, ids: Array, rows: Array, df: Array) -> None:
+    """Add to `df` (int32, per bucket) the number of the rows that hold each bucket."""
+    mask = np.uint32(ID_MASK)
+    for i in range(len(rows)):
+        for j in range(indptr[rows[i]], indptr[rows[i] + 1]):
+            df[ids[j] & mask] += 1
+
+
+@njit(cache=True, nogil=True)
+def compact(indptr: Array, ids: Array, rows: Array, position: Array, out_indptr: Array, out: Array) -> None:
+    """Copy rows, keep known n-grams only, and replace buckets by rows of the weight matrix.
+
+    Args:
+        indptr: int64 (n + 1).
+        ids: uint32 (nnz), buckets with counts.
+        rows: int64 (m), the rows to copy.
+        position: int32 (buckets), row in the weight matrix, -1 where unknown.
+        out_indptr: int64 (m + 1); `out_indptr[0]` says where to begin, the rest is filled.
+        out: uint32, filled.
+    """
+    mask = np.uint32(ID_MASK)
+    n = out_indptr[0]
+    for i in range(len(rows)):
+        for j in range(indptr[rows[i]], indptr[rows[i] + 1]):
+            known = position[ids[j] & mask]
+            if known >= 0:
+                out[n] = np.uint32(known) | (ids[j] & ~mask)
+                n += 1
+        out_indptr[i + 1] = n
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def learn(
+    indptr: Array,
+    ids: Array,
+    labels: Array,
+    blocks: Array,
+    idf: Array,
+    tf: Array,
+    weights: Array,
+    squares: Array,
+    bias: Array,
+    bias_squares: Array,
+    n_classes: int,
+    rate_first: float,
+    rate_last: float,
+) -> float:
+    """One AdaGrad pass over blocks of rows; several threads may share the weights without locks.
+
+    The accumulator of squared gradients is kept per n-gram, not per weight: the categories of an
+    n-gram share their rate.
+
+    Args:
+        indptr: int64 (n + 1).
+        ids: uint32 (nnz), rows of `weights` with counts.
+        labels: int16 (n), 0..n_classes-1.
+        blocks: int64, numbers of the blocks of `BLOCK` rows to visit, in order.
+        idf: float32 (features).
+        tf: float32 (MAX_COUNT), weight of a count.
+        weights: float32 (features, padded classes), changed.
+        squares: float32 (features), changed.
+        bias: float32 (padded classes), changed.
+        bias_squares: float32 (padded classes), changed.
+        n_classes: classes without padding.
+        rate_first: rate at the first row.
+        rate_last: rate after the last row; linear in between.
+
+    Returns:
+        The summed loss of the rows, in nats, as met on the way.
+    """
+    width = weights.shape[1]
+    mask = np.uint32(ID_MASK)
+    z = np.zeros(width, np.float32)
+    g = np.zeros(width, np.float32)
+    x = np.empty(1024, np.float32)
+    one = np.float32(1)
+    n = len(indptr) - 1
+    loss = 0.0
+    for b in range(len(blocks)):
+        rate = np.float32(rate_first + (rate_last - rate_first) * b / len(blocks))
+        for r in range(blocks[b] * BLOCK, min(n, (blocks[b] + 1) * BLOCK)):
+            start = indptr[r]
+            size = indptr[r + 1] - start
+            if size > len(x):
+                x = np.empty(2 * size, np.float32)
+            norm = np.float32(0)
+            for k in range(width):
+                z[k] = bias[k]
+            for j in range(size):
+                code = ids[start + j]
+                v = idf[code & mask] * tf[code >> np.uint32(ID_BITS)]
+                x[j] = v
+                norm += v * v
+            if norm > 0:
+                norm = one / np.sqrt(norm)
+            for j in range(size):
+                f = ids[start + j] & mask
+                v = x[j] * norm
+                x[j] = v
+                for k in range(width):
+                    z[k] += v * weights[f, k]
+            top = z[0]
+            for k in range(1, n_classes):
+                top = max(top, z[k])
+            total = np.float32(0)
+            for k in range(n_classes):
+                g[k] = np.exp(z[k] - top)
+                total += g[k]
+            total = one / total
+            label = labels[r]
+            loss -= np.log(max(g[label] * total, np.float32(1e-30)))
+            for k in range(n_classes):
+                g[k] *= total
+            g[label] -= one
+            length = np.float32(0)
+            for k in range(n_classes):
+                length += g[k] * g[k]
+                bias_squares[k] += g[k] * g[k]
+                bias[k] -= np.float32(0.1) * rate * g[k] / np.sqrt(bias_squares[k])
+            for j in range(size):
+                f = ids[start + j] & mask
+                v = x[j]
+                s = squares[f] + v * v * length
+                squares[f] = s
+                v = rate * v / np.sqrt(s)
+                for k in range(width):
+                    weights[f, k] -= v * g[k]
+    return loss
+
+
+@njit(cache=True, nogil=True, fastmath=True)
+def score(
+    indptr: Array,
+    ids: Array,
+    first: int,
+    last: int,
+    rows: Array,
+    position: Array,
+    idf: Array,
+    tf: Array,
+    weights: Array,
+    bias: Array,
+    empty: Array,
+    logits: Array,
+    known: Array,
+) -> None:
+    """Logits of encoded rows.
+
+    Args:
+        indptr: int64 (n + 1).
+        ids: uint32 (nnz), buckets with counts.
+        first: first place in `rows`.
+        last: place after the last.
+        rows: int64 (m), rows to score.
+        position: int32 (buckets), row in the weight matrix, -1 where unknown.
+        idf: float32 (features).
+        tf: float32 (MAX_COUNT).
+        weights: float32 (features, classes).
+        bias: float32 (classes).
+        empty: float32 (classes), logits of a row without a known n-gram.
+        logits: float32 (m, classes), rows first..last filled.
+        known: int32 (m), rows first..last filled with the number of known n-grams.
+    """
+    mask = np.uint32(ID_MASK)
+    width = weights.shape[1]
+    z = np.zeros(width, np.float32)
+    for i in range(first, last):
+        z[:] = 0
+        norm = np.float32(0)
+        n = 0
+        for j in range(indptr[rows[i]], indptr[rows[i] + 1]):
+            f = position[ids[j] & mask]
+            if f < 0:
+                continue
+            n += 1
+            v = idf[f] * tf[ids[j] >> np.uint32(ID_BITS)]
+            norm += v * v
+            for k in range(width):
+                z[k] += v * weights[f, k]
+        known[i] = n
+        if n == 0:
+            for k in range(width):
+                logits[i, k] = empty[k]
+            continue
+        norm = np.float32(1) / np.sqrt(norm)
+        for k in range(width):
+            logits[i, k] = z[k] * norm + bias[k]

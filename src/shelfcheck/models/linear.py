@@ -1,0 +1,312 @@
+"""The `linear` model: multinomial logistic regression over hashed words and word pairs.
+
+Features are weighted by tf-idf (sublinear count, idf to a power, L2 norm) and learned by AdaGrad
+(Duchi, Hazan, Singer, JMLR 2011) in lock-free threads (Niu et al., Hogwild, NIPS 2011).
+
+Buckets that stand in enough training reviews are renumbered by falling frequency, so that the weight
+matrix holds used n-grams only and the frequent ones lie together in the cache.
+"""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+import numpy as np
+
+from shelfcheck.__about__ import __version__
+from shelfcheck.config import LinearSettings, TextSettings
+from shelfcheck.errors import NotEnoughDataError, WorkspaceError
+from shelfcheck.models.base import Term
+from shelfcheck.models.calibration import Calibration
+from shelfcheck.models.ngrams import encode_tokens, field_tokens, thread_count
+from shelfcheck.progress import NullProgress
+from shelfcheck.schema import REVIEW_BODY, REVIEW_HEADLINE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy.typing as npt
+    import pyarrow as pa
+
+    from shelfcheck.models.encode import Encoded
+    from shelfcheck.progress import Progress
+
+    Floats = npt.NDArray[np.float32]
+
+FORMAT: Final = 1
+_CHUNK_ROWS: Final = 8192
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """A trained `linear` model.
+
+    Attributes:
+        categories: the categories it knows, sorted.
+        buckets: uint32 (features), bucket of each row of `weights`, most frequent first.
+        idf: float32 (features).
+        weights: float32 (features, categories); every value is exact in float16.
+        bias: float32 (categories).
+        prior: float32 (categories), log share of each category in the training reviews.
+        settings: how it was learned.
+        text: how tokens are made.
+        calibration: how logits become probabilities.
+        facts: more for the card: rows, seed, loss, seconds.
+    """
+
+    categories: tuple[str, ...]
+    buckets: npt.NDArray[np.uint32]
+    idf: Floats
+    weights: Floats
+    bias: Floats
+    prior: Floats
+    settings: LinearSettings
+    text: TextSettings
+    calibration: Calibration = field(default_factory=Calibration)
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    name: ClassVar[str] = "linear"
+
+    @classmethod
+    def fit(
+        cls,
+        encoded: Encoded,
+        rows: npt.NDArray[np.int64],
+        categories: Sequence[str],
+        settings: LinearSettings,
+        *,
+        threads: int = 0,
+        seed: int = 0,
+        progress: Progress | None = None,
+    ) -> LinearModel:
+        """Learn from encoded reviews.
+
+        One thread gives the same model for the same seed, bit for bit; several differ a little from
+        run to run.
+
+        Args:
+            encoded: encoded reviews.
+            rows: int64 (m), the reviews to learn from; those of other categories are left out.
+            categories: the categories to learn.
+            settings: epochs, rate, document frequency, idf.
+            threads: worker threads; 0 takes all processors.
+            seed: of the order in which reviews are met.
+            progress: told the reviews met.
+
+        Raises:
+            NotEnoughDataError: fewer than two categories, or no n-gram is frequent enough.
+        """
+        from shelfcheck.models.fitting import fit_linear  # noqa: PLC0415 - loads Numba
+
+        names = tuple(sorted(categories))
+        place = {name: i for i, name in enumerate(names)}
+        label_of = np.array([place.get(name, -1) for name in encoded.categories] + [-1], np.int16)
+        labels = label_of[encoded.label[rows]]
+        kept = labels >= 0
+        present = np.unique(labels[kept])
+        if len(present) < 2:
+            only = names[present[0]] if len(present) else "none"
+            raise NotEnoughDataError(
+                f"{len(present)} category ({only}) has reviews to learn from, must be >= 2. "
+                "Add reviews of other categories, or lower train.min_category_reviews."
+            )
+        fitted = fit_linear(
+            encoded.indptr,
+            encoded.ids,
+            rows[kept],
+            labels[kept],
+            len(names),
+            encoded.hash_bits,
+            settings,
+            threads=thread_count(threads),
+            seed=seed,
+            progress=progress or NullProgress(),
+        )
+        used = settings.model_copy(update={"fields": encoded.fields, "hash_bits": encoded.hash_bits})
+        return cls(names, *fitted.arrays, settings=used, text=encoded.text, facts=fitted.facts)
+
+    def calibrated(self, calibration: Calibration) -> LinearModel:
+        """The same model with another calibration."""
+        return replace(self, calibration=calibration)
+
+    def explain(
+        self, headline: str | None, body: str | None, category: str | None = None, k: int = 10
+    ) -> list[Term]:
+        """The n-grams that speak most for `category` (the predicted one when None); see `explain.explain`."""
+        from shelfcheck.models.explain import explain  # noqa: PLC0415 - explain imports this module
+
+        return explain(self, headline, body, category, k=k).terms
+
+    # Predicting
+
+    def logits(
+        self,
+        indptr: npt.NDArray[np.int64],
+        ids: npt.NDArray[np.uint32],
+        rows: npt.NDArray[np.int64] | None = None,
+        threads: int = 0,
+    ) -> Floats:
+        """Logits before calibration; the log prior where a review has no known n-gram.
+
+        Args:
+            indptr: int64 (n + 1).
+            ids: uint32 (nnz), as `encode` makes them.
+            rows: int64 (m), which rows; all when None.
+            threads: worker threads; 0 takes all processors.
+
+        Returns:
+            float32 (m, categories).
+        """
+        from shelfcheck.models.fitting import count_weights  # noqa: PLC0415 - loads Numba
+        from shelfcheck.models.kernels import score  # noqa: PLC0415
+
+        chosen = np.arange(len(indptr) - 1) if rows is None else rows
+        n = len(chosen)
+        out = np.empty((n, len(self.categories)), np.float32)
+        known = np.empty(n, np.int32)
+        # The prior is a probability already: undo what calibration will do to it.
+        empty = self.prior / np.float32(self.calibration.scale)
+        arrays = (self.position, self.idf, count_weights(), self.weights, self.bias, empty, out, known)
+
+        def work(first: int) -> None:
+            score(indptr, ids, first, min(n, first + _CHUNK_ROWS), chosen, *arrays)
+
+        _in_threads(work, range(0, n, _CHUNK_ROWS), thread_count(threads))
+        return out
+
+    def predict_batch(self, batch: pa.RecordBatch | pa.Table, threads: int = 0) -> Floats:
+        """Calibrated log probabilities of a batch of reviews, prepared or canonical. (n, categories)."""
+        workers = thread_count(threads)
+        columns = field_tokens(batch, self.settings.fields, self.text, workers)
+        indptr, ids = encode_tokens(columns, self.settings.fields, self.settings.hash_bits, workers)
+        return self.calibration.log_probabilities(self.logits(indptr, ids, threads=workers))
+
+    def predict_proba(
+        self, bodies: Sequence[str | None], headlines: Sequence[str | None] | None = None
+    ) -> Floats:
+        """Calibrated probabilities of raw texts.
+
+        Args:
+            bodies: review bodies, as customers wrote them, (n,).
+            headlines: their headlines, (n,); none when None.
+
+        Returns:
+            float32 (n, categories), columns in the order of `categories`.
+        """
+        return np.exp(self.predict_batch(_texts(bodies, headlines), threads=1))
+
+    def predict(
+        self, bodies: Sequence[str | None], headlines: Sequence[str | None] | None = None
+    ) -> list[str]:
+        """The likeliest category of each text."""
+        best = self.predict_proba(bodies, headlines).argmax(axis=1)
+        return [self.categories[i] for i in best]
+
+    # Storing
+
+    def card(self) -> dict[str, Any]:
+        """What the model is, from what it was made and how."""
+        return {
+            "model": self.name,
+            "format": FORMAT,
+            "version": __version__,
+            "categories": list(self.categories),
+            "features": len(self.buckets),
+            "settings": self.settings.model_dump(mode="json"),
+            "text": self.text.model_dump(mode="json"),
+            "calibration": self.calibration.to_json(),
+            **self.facts,
+        }
+
+    def save(self, folder: str | Path) -> None:
+        """Write `model.safetensors` and `card.json` into a folder, made if it is not there."""
+        from safetensors.numpy import save_file  # noqa: PLC0415 - only to write
+
+        home = Path(folder)
+        home.mkdir(parents=True, exist_ok=True)
+        tensors = {
+            "buckets": self.buckets,
+            "idf": self.idf,
+            "weights": self.weights.astype(np.float16),
+            "bias": self.bias,
+            "prior": self.prior,
+        }
+        save_file(tensors, home / "model.safetensors")
+        text = json.dumps(self.card(), indent=2, ensure_ascii=False) + "\n"
+        (home / "card.json").write_text(text, encoding="utf-8")
+
+    @classmethod
+    def load(cls, folder: str | Path) -> LinearModel:
+        """Read what `save` wrote.
+
+        Raises:
+            WorkspaceError: it is missing, broken or of another version.
+        """
+        from safetensors import SafetensorError  # noqa: PLC0415
+        from safetensors.numpy import load_file  # noqa: PLC0415
+
+        home = Path(folder)
+        try:
+            card = json.loads((home / "card.json").read_text(encoding="utf-8"))
+            if card["model"] != cls.name or card["format"] != FORMAT:
+                raise WorkspaceError(
+                    f"{home}: a {card['model']} model of format {card['format']}, "
+                    f"this version reads {cls.name} of format {FORMAT}. Train again with: shelfcheck train"
+                )
+            tensors = load_file(home / "model.safetensors")
+            known = (
+                "model",
+                "format",
+                "version",
+                "categories",
+                "features",
+                "settings",
+                "text",
+                "calibration",
+            )
+            return cls(
+                categories=tuple(card["categories"]),
+                buckets=tensors["buckets"],
+                idf=tensors["idf"],
+                weights=tensors["weights"].astype(np.float32),
+                bias=tensors["bias"],
+                prior=tensors["prior"],
+                settings=LinearSettings.model_validate(card["settings"]),
+                text=TextSettings.model_validate(card["text"]),
+                calibration=Calibration.from_json(card["calibration"]),
+                facts={name: value for name, value in card.items() if name not in known},
+            )
+        except (OSError, KeyError, ValueError, SafetensorError) as error:
+            raise WorkspaceError(
+                f"{home}: no model that can be read ({error}). Train one with: shelfcheck train"
+            ) from error
+
+    @cached_property
+    def position(self) -> npt.NDArray[np.int32]:
+        """Row of `weights` by bucket, -1 where unknown."""
+        position = np.full(1 << self.settings.hash_bits, -1, np.int32)
+        position[self.buckets] = np.arange(len(self.buckets), dtype=np.int32)
+        return position
+
+
+def _texts(bodies: Sequence[str | None], headlines: Sequence[str | None] | None) -> pa.Table:
+    import pyarrow as pa  # noqa: PLC0415 - loads slowly
+
+    columns = {REVIEW_BODY: pa.array(bodies, pa.string())}
+    if headlines is not None:
+        columns[REVIEW_HEADLINE] = pa.array(headlines, pa.string())
+    return pa.table(columns)
+
+
+def _in_threads(work: Callable[[int], None], items: range, threads: int) -> None:
+    if threads == 1 or len(items) < 2:
+        for item in items:
+            work(item)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(work, items))

@@ -1,0 +1,74 @@
+"""Which products are learned from, calibrated on and held out: one rule, in Python and in SQL.
+
+Every product falls into one of 1000 buckets by the md5 of its id, so that all its reviews stand on
+one side of any split, whatever the engine, the order of the rows or the number of threads. A review
+without a product id counts as a product of its own.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pyarrow as pa
+
+BUCKETS: Final = 1000
+
+
+def bucket(identifier: str, salt: str = "") -> int:
+    """The bucket of an id, 0..999: the first 15 hex digits of md5(salt + id), modulo 1000."""
+    digest = hashlib.md5((salt + identifier).encode(), usedforsecurity=False).hexdigest()
+    return int(digest[:15], 16) % BUCKETS
+
+
+def bucket_sql(expression: str, salt: str = "") -> str:
+    """The same rule as a DuckDB SQL expression over a string column or expression."""
+    if salt:
+        quoted = salt.replace("'", "''")
+        expression = f"('{quoted}' || {expression})"
+    return f"(('0x' || substr(md5({expression}), 1, 15))::BIGINT % {BUCKETS})"
+
+
+def buckets(product_ids: pa.Array, review_ids: pa.Array, salt: str = "") -> npt.NDArray[np.int16]:
+    """The buckets of reviews, by product id, or by review id where that is null.
+
+    Args:
+        product_ids: strings, nulls allowed, (n,).
+        review_ids: strings, (n,).
+        salt: draws another split.
+
+    Returns:
+        int16 in 0..999, (n,).
+    """
+    import pyarrow as pa  # noqa: PLC0415 - importing the rule must stay light
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    keys = pc.coalesce(product_ids, review_ids, pa.scalar("", pa.string()))
+    if isinstance(keys, pa.ChunkedArray):
+        keys = keys.combine_chunks()
+    coded = keys.dictionary_encode()
+    by_key = np.fromiter((bucket(key, salt) for key in coded.dictionary.to_pylist()), np.int16)
+    indices: npt.NDArray[np.int64] = coded.indices.to_numpy(zero_copy_only=False)
+    return by_key[indices] if len(by_key) else np.zeros(0, np.int16)
+
+
+def is_test(bucket_of: npt.NDArray[np.int16], test_share: float) -> npt.NDArray[np.bool_]:
+    """Reviews of held-out products: the first `test_share` of the buckets. (n,)."""
+    return bucket_of < round(BUCKETS * test_share)
+
+
+def is_calibration(
+    bucket_of: npt.NDArray[np.int16], test_share: float, calibration_share: float
+) -> npt.NDArray[np.bool_]:
+    """Reviews of products kept for calibration: the buckets that follow those of the test. (n,)."""
+    first = round(BUCKETS * test_share)
+    return (bucket_of >= first) & (bucket_of < first + round(BUCKETS * calibration_share))
+
+
+def fold(bucket_of: npt.NDArray[np.int16], folds: int) -> npt.NDArray[np.int16]:
+    """The fold of each review, 0..folds-1: equal ranges of buckets. (n,)."""
+    return (bucket_of.astype(np.int64) * folds // BUCKETS).astype(np.int16)

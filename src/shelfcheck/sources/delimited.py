@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pyarrow as pa
 
+from shelfcheck.sources.checks import int64
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -78,7 +80,7 @@ def split(
     rows = np.flatnonzero(good)
     first = line_ends[rows] - (width - 1)
     n = len(rows)
-    gathered = fields.take(pa.array((first + np.array(wanted)[:, None]).reshape(-1)))  # column by column
+    gathered = fields.take(int64((first + np.array(wanted)[:, None]).reshape(-1)))  # column by column
     return Fields([gathered[k * n : (k + 1) * n] for k in range(len(wanted))], block.first_line + rows)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from shelfcheck.sources.checks import Rejects, to_text
+from shelfcheck.sources.checks import Rejects, int64, to_text
 from shelfcheck.sources.files import line_blocks, open_stream
 from shelfcheck.sources.jsonlines import read_block
 
@@ -58,7 +58,9 @@ class Products(NamedTuple):
             return pa.nulls(len(ids), pa.string()), pa.nulls(len(ids), pa.string())
         keys = _keys(ids)
         at = np.minimum(np.searchsorted(self.ids, keys), len(self.ids) - 1)
-        index = pa.array(at, mask=(self.ids[at] != keys) | (keys == b""))
+        known = (self.ids[at] == keys) & (keys != b"")
+        index = int64(np.where(known, at, -1))
+        index = pc.if_else(pc.less(index, 0), None, index)
         return self.titles.take(index), self.categories.take(index).dictionary_decode()
 
 
@@ -124,7 +126,7 @@ def _load(paths: tuple[str, ...], fingerprint: str, key: str, carried: _Hashable
         empty = pa.array([], pa.string())
         return _Loaded(Products(np.array([], "S1"), empty, empty.dictionary_encode()), broken)
     distinct, first = np.unique(np.concatenate(ids), return_index=True)
-    take = pa.array(first)
+    take = int64(first)
     title = pa.chunked_array(titles).take(take).combine_chunks()
     category = pa.chunked_array(categories).dictionary_encode().combine_chunks().take(take)
     return _Loaded(Products(distinct, title, category), broken)

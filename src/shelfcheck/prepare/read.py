@@ -57,25 +57,36 @@ def iter_prepared(
     unknown = [name for name in names if name not in PREPARED_SCHEMA.names]
     if unknown:
         raise WorkspaceError(f"{unknown[0]}: prepared reviews have no such column")
-    schema = pa.schema([PREPARED_SCHEMA.field(name) for name in names])
-    stored = [name for name in names if name != REVIEW_MONTH]
     pending: list[pa.RecordBatch] = []
     rows = 0
     for file, month in prepared_files(prepared_dir):
-        with pq.ParquetFile(file) as parquet:
-            for read in parquet.iter_batches(batch_rows, columns=stored):
-                values = {name: read.column(name) for name in stored}
-                if REVIEW_MONTH in names:
-                    values[REVIEW_MONTH] = pa.repeat(pa.scalar(month, pa.string()), read.num_rows)
-                batch = pa.RecordBatch.from_arrays([values[name] for name in names], schema=schema)
-                # Months may be tiny: readers get batches that are worth their while.
-                while rows + batch.num_rows >= batch_rows:
-                    taken = batch_rows - rows
-                    yield pa.concat_batches([*pending, batch.slice(0, taken)])
-                    batch = batch.slice(taken)
-                    pending, rows = [], 0
-                if batch.num_rows:
-                    pending.append(batch)
-                    rows += batch.num_rows
+        for read in read_file(file, month, names, batch_rows):
+            batch = read
+            # Months may be tiny: readers get batches that are worth their while.
+            while rows + batch.num_rows >= batch_rows:
+                taken = batch_rows - rows
+                yield pa.concat_batches([*pending, batch.slice(0, taken)])
+                batch = batch.slice(taken)
+                pending, rows = [], 0
+            if batch.num_rows:
+                pending.append(batch)
+                rows += batch.num_rows
     if pending:
         yield pa.concat_batches(pending)
+
+
+def read_file(
+    file: Path, month: str | None, columns: Sequence[str], batch_rows: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of one file of prepared reviews in batches of at most `batch_rows`."""
+    schema = pa.schema([PREPARED_SCHEMA.field(name) for name in columns])
+    stored = [name for name in columns if name != REVIEW_MONTH]
+    with pq.ParquetFile(file) as parquet:
+        for read in parquet.iter_batches(batch_rows, columns=stored):
+            arrays = [
+                pa.repeat(pa.scalar(month, pa.string()), read.num_rows)
+                if name == REVIEW_MONTH
+                else read.column(name)
+                for name in columns
+            ]
+            yield pa.RecordBatch.from_arrays(arrays, schema=schema)

@@ -1,0 +1,1 @@
+"""What runs the relational work. Each engine's package is imported in one module only."""

@@ -1,0 +1,269 @@
+"""`prepare`: two passes over the reviews, in bounded memory.
+
+First pass: read, screen by the rules that need no other row, stage on disk, write keys.
+Then DuckDB finds repeats and rare categories over the keys. Second pass: staged rows
+without those, with tokens, to one Parquet partition a month. Reading, kernels and writing
+overlap on threads; the result does not depend on their number.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import threading
+from collections import Counter, defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from shelfcheck import schema
+from shelfcheck.errors import WorkspaceError
+from shelfcheck.prepare.falls import FallStream, apply_falls
+from shelfcheck.prepare.limits import RejectedLimit
+from shelfcheck.prepare.months import STORED_SCHEMA, MonthSlice, MonthWriter, split_by_month
+from shelfcheck.prepare.ordered import ordered_map
+from shelfcheck.prepare.rules import RULES, data_bounds, fixed_bounds, screen
+from shelfcheck.prepare.staging import StagedBatch, StageReader, StageWriter
+from shelfcheck.prepare.summary import NO_MONTH_NAME, PrepareSummary, Tally
+from shelfcheck.text.tokens import tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from shelfcheck.config import Settings
+    from shelfcheck.prepare.falls import Falls
+    from shelfcheck.prepare.rules import LengthBounds
+    from shelfcheck.progress import Progress
+    from shelfcheck.sources import Source, SourceBatch
+
+BATCH_ROWS: Final = 32_768  # reviews are some 500 bytes: 16 MB a batch, a few of them under way
+_UNITS: Final = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
+
+
+def prepare(
+    sources: Sequence[Source], out_dir: str | Path, settings: Settings, progress: Progress
+) -> PrepareSummary:
+    """Read, check, clean and store reviews by month.
+
+    Writes under out_dir: `reviews/review_month=YYYY-MM/part-*.parquet` (PREPARED_SCHEMA; rows
+    without a date under `__HIVE_DEFAULT_PARTITION__`), `rejected/rejected.parquet`,
+    `summary.json`, `summary.csv` and, with `prepare.csv`, `csv/YYYY-MM.csv.gz`. Within a
+    month, rows stand in the order of the input. Memory does not grow with the input: about
+    a fifth of `run.memory_limit` for rows by month, a quarter for duplicates, and some
+    batches for each thread. On disk the input's size is needed once more while it runs.
+
+    Args:
+        sources: what to read, in order.
+        out_dir: a folder that holds no prepared reviews yet.
+        settings: the sections `prepare`, `text` and `run` hold.
+        progress: told how far it is.
+
+    Raises:
+        RejectedShareError: more than `prepare.max_rejected_share` of the rows were broken.
+        SourceError: a source cannot be read at all.
+        WorkspaceError: out_dir holds prepared reviews already.
+    """
+    out = Path(out_dir)
+    if (out / "reviews").exists():
+        raise WorkspaceError(f"{out / 'reviews'}: there already. Name an empty folder, or remove it first.")
+    staging = out / ".staging"
+    shutil.rmtree(staging, ignore_errors=True)
+    for folder in (staging, out / "reviews", out / "rejected"):
+        folder.mkdir(parents=True)
+    threads = settings.run.threads or os.cpu_count() or 1
+    pool = ThreadPoolExecutor(threads, thread_name_prefix="prepare")
+    try:
+        return _Run(sources, out, staging, settings, progress, pool, threads).all()
+    finally:
+        pool.shutdown(cancel_futures=True)
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+class _First(NamedTuple):
+    """A batch after the first pass's work."""
+
+    reviews: pa.RecordBatch
+    keys: pa.RecordBatch
+    filtered: dict[str, int]
+    lengths: Counter[int] | None
+
+
+class _Second(NamedTuple):
+    """A batch after the second pass's work."""
+
+    slices: list[MonthSlice]
+    categories: Counter[str]
+    rows: int
+    fallen: Counter[str]
+
+
+@dataclass
+class _Run:
+    """One run of `prepare`."""
+
+    sources: Sequence[Source]
+    out: Path
+    staging: Path
+    settings: Settings
+    progress: Progress
+    pool: ThreadPoolExecutor
+    threads: int
+    histogram: Counter[int] = field(default_factory=Counter)  # characters -> reviews
+    staged: list[StagedBatch] = field(default_factory=list)
+    local: threading.local = field(default_factory=threading.local)  # one reader of staged rows a thread
+
+    def __post_init__(self) -> None:
+        self.window = self.threads + 1  # batches under way
+        self.memory = _bytes(self.settings.run.memory_limit)
+        self.tallies = [Tally() for _ in self.sources]
+
+    def all(self) -> PrepareSummary:
+        from shelfcheck.engines.duckdb import DuckDB  # noqa: PLC0415 - loads DuckDB
+        from shelfcheck.prepare.duplicates import find_falls  # noqa: PLC0415 - loads Numba
+
+        fixed = fixed_bounds(self.settings.prepare)
+        self.first_pass(fixed)
+        bounds = fixed or data_bounds(self.settings.prepare, self.histogram)
+        megabytes = max(64, self.memory // 4 // 10**6)
+        with DuckDB(self.staging / "spill", f"{megabytes}MB", self.threads) as engine:
+            self.progress.start("Finding duplicates", None, "rows")
+            find_falls(
+                engine, self.staging / "keys.parquet", self.settings.prepare, None if fixed else bounds
+            )
+            self.progress.finish()
+            categories, months = self.second_pass(FallStream(engine))
+        if self.settings.prepare.csv:
+            self.write_csv()
+        summary = self.summary(bounds, categories, months)
+        (self.out / "summary.csv").write_text(summary.to_csv(), encoding="utf-8")
+        (self.out / "summary.json").write_text(summary.to_json(), encoding="utf-8")
+        return summary
+
+    # First pass
+
+    def first_pass(self, bounds: LengthBounds | None) -> None:
+        from shelfcheck.prepare.duplicates import KeyWriter, key_batch  # noqa: PLC0415 - loads Numba
+
+        def work(item: tuple[int, SourceBatch]) -> _First:
+            screened = screen(item[1].reviews, self.settings.prepare, bounds)
+            keys = key_batch(screened.reviews, screened.lengths)
+            lengths = Counter(screened.lengths.tolist()) if bounds is None else None
+            return _First(screened.reviews, keys, screened.filtered, lengths)
+
+        limit = RejectedLimit(self.settings.prepare.max_rejected_share, [s.size for s in self.sources])
+        rows = 0
+        self.progress.start("Reading", sum(source.size for source in self.sources) or None, "bytes")
+        with (
+            StageWriter(self.staging / "reviews.arrow") as stage,
+            KeyWriter(self.staging / "keys.parquet") as keys,
+            pq.ParquetWriter(
+                self.out / "rejected" / "rejected.parquet", schema.REJECTED_SCHEMA, compression="zstd"
+            ) as rejected,
+        ):
+            for (source, batch), done in ordered_map(self.pool, work, self.batches(), self.window):
+                tally = self.tallies[source]
+                tally.read += batch.reviews.num_rows + batch.rejected.num_rows
+                tally.filtered.update(done.filtered)
+                if batch.rejected.num_rows:
+                    rejected.write_batch(batch.rejected)
+                    tally.rejected.update(_count(batch.rejected.column(schema.REASON)))
+                if done.lengths is not None:
+                    self.histogram.update(done.lengths)
+                if done.reviews.num_rows:
+                    stage.write(done.reviews, source)
+                    keys.write(done.keys)
+                limit.add(batch)
+                rows += batch.reviews.num_rows + batch.rejected.num_rows
+                self.progress.advance(batch.bytes_read, rows=rows)
+        self.progress.finish()
+        limit.check()
+        self.staged = stage.batches
+
+    def batches(self) -> Iterator[tuple[int, SourceBatch]]:
+        for index, source in enumerate(self.sources):
+            for batch in source.batches(BATCH_ROWS):
+                yield index, batch
+
+    # Second pass
+
+    def second_pass(self, falls: FallStream) -> tuple[Counter[str], dict[str | None, int]]:
+        # A fifth of the memory: a tenth that waits, a tenth that is being written.
+        writer = MonthWriter(self.out / "reviews", self.pool, max(self.memory // 10, 16 * 10**6))
+        categories: Counter[str] = Counter()
+        self.progress.start("Writing", sum(batch.rows for batch in self.staged), "rows")
+        kept = 0
+        for (staged, _), done in ordered_map(self.pool, self.finish, falls.batches(self.staged), self.window):
+            tally = self.tallies[staged.source]
+            tally.kept += done.rows
+            tally.filtered.update(done.fallen)
+            categories.update(done.categories)
+            writer.add(done.slices)
+            kept += done.rows
+            self.progress.advance(staged.rows, rows=kept)
+        writer.close()
+        self.progress.finish()
+        return categories, writer.rows
+
+    def finish(self, item: tuple[StagedBatch, Falls]) -> _Second:
+        from shelfcheck.prepare.review_ids import fill_review_ids  # noqa: PLC0415 - loads Numba
+
+        staged, falls = item
+        reader: StageReader | None = getattr(self.local, "reader", None)
+        if reader is None:
+            reader = self.local.reader = StageReader(self.staging / "reviews.arrow")
+        reviews = apply_falls(reader.read(staged), staged.ordinal, falls)
+        reviews = fill_review_ids(reviews, falls.suffixes)
+        body = tokens(reviews.column(schema.REVIEW_BODY), self.settings.text)
+        rows = pa.RecordBatch.from_arrays([*reviews.columns, body], schema=STORED_SCHEMA)
+        return _Second(
+            split_by_month(rows) if rows.num_rows else [],
+            _count(rows.column(schema.PRODUCT_CATEGORY)),
+            rows.num_rows,
+            falls.counts,
+        )
+
+    # Results
+
+    def write_csv(self) -> None:
+        from shelfcheck.prepare.months_csv import write_csv  # noqa: PLC0415 - only on request
+
+        write_csv(self.out, self.pool, self.progress)
+
+    def summary(
+        self, bounds: LengthBounds, categories: Counter[str], months: dict[str | None, int]
+    ) -> PrepareSummary:
+        whole = Tally()
+        by_path: defaultdict[str, Tally] = defaultdict(Tally)
+        for source, tally in zip(self.sources, self.tallies, strict=True):
+            for target in (whole, by_path[source.path]):
+                target.add(tally)
+        counts = whole.counts(RULES)
+        return PrepareSummary(
+            rows_read=whole.read,
+            rows_kept=whole.kept,
+            filtered={rule: whole.filtered[rule] for rule in RULES},
+            rejected=counts.rejected,
+            sources={path: tally.counts(RULES) for path, tally in by_path.items()},
+            categories=dict(sorted(categories.items())),
+            months={
+                NO_MONTH_NAME if month is None else month: rows
+                for month, rows in sorted(months.items(), key=lambda item: item[0] or "~")
+            },
+            length_bounds=(bounds.least, bounds.most),
+        )
+
+
+def _count(values: pa.Array) -> Counter[str]:
+    counts = pc.value_counts(values)
+    return Counter(
+        dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
+    )
+
+
+def _bytes(text: str) -> int:
+    return int(float(text[:-2]) * _UNITS[text[-2:]])

@@ -1,0 +1,83 @@
+"""The first screen: what was found, in numbers and a few sentences."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from shelfcheck.report.wording import number, percent, plural, words
+
+if TYPE_CHECKING:
+    from shelfcheck.models.evaluation import Evaluation
+    from shelfcheck.report.facts import Intake
+    from shelfcheck.report.findings import Findings, Pair
+
+_PAIRS: Final = 8
+
+
+@dataclass(frozen=True)
+class Tile:
+    """One number."""
+
+    name: str
+    value: str
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class PairList:
+    """The pairs of categories that most findings move between."""
+
+    caption: str
+    pairs: tuple[Pair, ...]
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What the first screen says."""
+
+    sentences: tuple[str, ...]
+    tiles: tuple[Tile, ...]
+    pairs: tuple[PairList, ...]
+
+
+def overview(
+    intake: Intake | None, evaluation: Evaluation | None, reviews: Findings | None, products: Findings | None
+) -> Overview:
+    """Say the main things of what there is; parts that are None are left out."""
+    sentences = []
+    tiles = []
+    if intake is not None:
+        note = f"of {number(intake.read)} rows read"
+        tiles.append(Tile("Reviews kept", number(intake.kept), note))
+    for findings, noun, verb in ((reviews, "review", "sit"), (products, "product", "stand")):
+        if findings is None:
+            continue
+        where = "on the wrong product category" if noun == "review" else "in the wrong category"
+        judged = plural(findings.judged, noun)
+        if findings.total:
+            sentences.append(
+                f"Of {judged} judged, {number(findings.total)} seem to {verb} {where}; "
+                f"about {number(findings.expected)} of these are expected to be real faults."
+            )
+        else:
+            sentences.append(f"Of {judged} judged, none seems to {verb} {where}.")
+        name = "Misplaced reviews" if noun == "review" else "Miscategorised products"
+        tiles.append(Tile(name, number(findings.total), f"about {number(findings.expected)} real"))
+    if reviews is not None and reviews.pairs:
+        first = reviews.pairs[0]
+        sentences.append(
+            f"Most often, a review in {words(first.assigned)} reads like {words(first.suggested)} "
+            f"({number(first.findings)} findings)."
+        )
+    if evaluation is not None:
+        tiles.append(Tile("Model accuracy", percent(evaluation.accuracy, 1), "on products never seen"))
+    pairs = [
+        PairList(caption, findings.pairs[:_PAIRS])
+        for findings, caption in (
+            (reviews, "Misplaced reviews: most frequent moves"),
+            (products, "Miscategorised products: most frequent moves"),
+        )
+        if findings is not None and findings.pairs
+    ]
+    return Overview(tuple(sentences), tuple(tiles), tuple(pairs))

@@ -1,0 +1,278 @@
+"""The report: one HTML file that opens offline.
+
+Charts are Vega-Lite, drawn in the browser by the three vendored, minified libraries (0.83 MB, in
+`vendor/`). The other two ways were weighed and left: Altair's `inline=True` needs vl-convert, a 30 MB
+binary in every installation, to emit the same libraries; SVG drawn ahead of time has no tooltips that
+know the data, and each chart would be laid out by hand. The rest of the page is plain HTML that is
+complete without JavaScript.
+
+The page may hold no surprise: review texts are untrusted, so everything is escaped by the template
+(autoescape), data for scripts has `<`, `>` and `&` written as JSON escapes, and a content security
+policy forbids every request and every script but the page's own, named by hash. Vega runs under it
+because expressions are interpreted (`ast: true`), not compiled with `eval`.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime as dt
+import hashlib
+import json
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import quote
+
+import jinja2
+import pyarrow as pa
+from markupsafe import Markup
+
+from shelfcheck.__about__ import __version__
+from shelfcheck.config import flatten
+from shelfcheck.report import charts_data, charts_quality
+from shelfcheck.report.cards import category_options, product_cards, review_cards, segments
+from shelfcheck.report.chart import CONFIG
+from shelfcheck.report.facts import read_evaluation, read_intake, read_json
+from shelfcheck.report.findings import read_findings
+from shelfcheck.report.overview import overview
+from shelfcheck.report.wording import day, number, percent, ratio, words
+from shelfcheck.workspace import utc_now, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from shelfcheck.config import Settings, TextSettings
+    from shelfcheck.models.evaluation import Evaluation
+    from shelfcheck.report.chart import Chart
+    from shelfcheck.report.facts import Intake
+    from shelfcheck.report.findings import Findings
+    from shelfcheck.report.inputs import ReportInputs
+
+_PACKAGE: Final = "shelfcheck.report"
+_SCRIPTS: Final = (
+    "vendor/vega.min.js",
+    "vendor/vega-lite.min.js",
+    "vendor/vega-embed.min.js",
+    "assets/report.js",
+)
+_SECTIONS: Final = (
+    ("overview", "Overview"),
+    ("misplaced", "Misplaced reviews"),
+    ("miscategorised", "Miscategorised products"),
+    ("intake", "What came in"),
+    ("quality", "Model quality"),
+    ("about", "How this was made"),
+)
+
+
+def write_report(inputs: ReportInputs, out_html: str | Path, settings: Settings) -> Path:
+    """Write the report, whole or not at all.
+
+    Args:
+        inputs: the artefacts to show.
+        out_html: where to write; its folder must exist.
+        settings: `report.max_findings` bounds the lists; `text` must be what the findings were made with.
+
+    Returns:
+        The path of the page.
+
+    Raises:
+        WorkspaceError: an artefact cannot be read.
+    """
+    path = Path(out_html)
+    write_atomically(path, render(inputs, settings))
+    return path
+
+
+def render(inputs: ReportInputs, settings: Settings) -> str:
+    """The page's HTML. Raises as `write_report`."""
+    limit = settings.report.max_findings
+    intake = None if inputs.prepared is None else read_intake(inputs.prepared / "summary.json")
+    evaluation = None if inputs.evaluation is None else read_evaluation(inputs.evaluation / "evaluation.json")
+    folder = inputs.misplaced_reviews
+    reviews = None if folder is None else read_findings(folder, limit)
+    products = (
+        None
+        if inputs.miscategorised_products is None
+        else read_findings(inputs.miscategorised_products, limit)
+    )
+
+    def normalise(texts: Sequence[str]) -> Sequence[str | None]:
+        return _tokens(texts, settings.text)
+
+    review_list = review_cards(reviews.rows, normalise) if reviews else []
+    product_list = product_cards(products.rows, normalise) if products else []
+    drawn = _charts(intake, evaluation, reviews, products)
+    style = _asset("assets/report.css")
+    scripts = [_script(name) for name in _SCRIPTS]
+    made = utc_now() if inputs.made_at is None else inputs.made_at
+    counts = {"misplaced": reviews, "miscategorised": products}
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            inputs=inputs,
+            version=__version__,
+            made=_moment(made),
+            csp=_policy(style, scripts),
+            style=Markup(style),  # noqa: S704 - the package's own file
+            scripts=[Markup(script) for script in scripts],  # noqa: S704 - the package's own files
+            chart_json=_script_data(
+                {"config": CONFIG, "specs": {chart.name: chart.spec for chart in drawn.values()}}
+            ),
+            charts=drawn,
+            contents=[(name, title, _short(counts.get(name))) for name, title in _SECTIONS],
+            overview=overview(intake, evaluation, reviews, products),
+            intake=intake,
+            intake_bar=_intake_bar(intake),
+            evaluation=evaluation,
+            reviews=reviews,
+            products=products,
+            review_cards=review_list,
+            product_cards=product_list,
+            review_options=category_options(review_list),
+            product_options=category_options(product_list),
+            about=_about(inputs, settings),
+        )
+    )
+
+
+def _charts(
+    intake: Intake | None, evaluation: Evaluation | None, reviews: Findings | None, products: Findings | None
+) -> dict[str, Chart]:
+    """Every chart that there is data for, by its name in the template."""
+    drawn = {}
+    if intake is not None and intake.months:
+        drawn["months"] = charts_data.months_chart(intake)
+    if intake is not None and intake.categories:
+        drawn["categories"] = charts_data.categories_chart(intake.categories)
+    if evaluation is not None:
+        drawn["quality"] = charts_quality.quality_chart(evaluation)
+        drawn["reliability"] = charts_quality.reliability_chart(evaluation)
+        drawn["coverage"] = charts_quality.coverage_chart(evaluation)
+        drawn["confusion"] = charts_quality.confusion_chart(evaluation)
+    if reviews is not None and reviews.total:
+        drawn["review_scores"] = charts_data.scores_chart(reviews, "reviews")
+    if products is not None and products.total:
+        drawn["product_scores"] = charts_data.scores_chart(products, "products")
+    return drawn
+
+
+def _intake_bar(intake: Intake | None) -> tuple[Any, ...]:
+    if intake is None:
+        return ()
+    return segments(
+        (("kept", intake.kept), ("filtered", intake.filtered_rows), ("rejected", intake.rejected_rows))
+    )
+
+
+def _about(inputs: ReportInputs, settings: Settings) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Tables at the foot of the page: the model's card and the settings."""
+    tables = []
+    if inputs.model is not None:
+        card = read_json(inputs.model / "card.json")
+        tables.append(("The model's card", _flat(card)))
+    tables.append(("Settings", [(key, _said(value)) for key, value, _ in flatten(settings)]))
+    return tables
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    rows: list[tuple[str, str]] = []
+    for key, value in values.items():
+        if isinstance(value, dict):
+            rows += _flat(value, f"{prefix}{key}.")
+        else:
+            rows.append((f"{prefix}{key}", _said(value)))
+    return rows
+
+
+def _said(value: object) -> str:
+    """A value of a setting or card as people write it, at most a few lines long."""
+    if value is None:
+        return "not set"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, (list, tuple)):
+        text = ", ".join(_said(one) for one in value) or "none"
+    elif isinstance(value, float):
+        text = f"{value:.6g}"
+    else:
+        text = str(value)
+    return text if len(text) <= 600 else f"{text[:600]}…"
+
+
+def _tokens(texts: Sequence[str], settings: TextSettings) -> list[str | None]:
+    from shelfcheck.text.tokens import tokens  # noqa: PLC0415 - loads Numba
+
+    found: list[str | None] = tokens(pa.array(texts, pa.string()), settings).to_pylist()
+    return found
+
+
+@lru_cache(maxsize=1)
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(_PACKAGE, "templates"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        words=words,
+        number=number,
+        percent=percent,
+        ratio=ratio,
+        share=lambda n, total: percent(n / total if total else 0.0, 1),
+        url_path=quote,
+    )
+    return environment
+
+
+@lru_cache(maxsize=8)
+def _asset(name: str) -> str:
+    return resources.files(_PACKAGE).joinpath(name).read_text(encoding="utf-8")
+
+
+@lru_cache(maxsize=8)
+def _script(name: str) -> str:
+    """A script as it may stand in a page: no end tag inside, no request for a source map."""
+    lines = [line for line in _asset(name).splitlines() if not line.startswith("//# sourceMappingURL=")]
+    script = "\n".join(lines)
+    if "</script" in script.lower() or "<!--" in script:
+        raise ValueError(f"{name} cannot be inlined: it holds `</script` or `<!--`")
+    return script
+
+
+def _policy(style: str, scripts: Sequence[str]) -> str:
+    """A content security policy under which nothing loads and only the page's own scripts run."""
+    allowed = " ".join(_hash(script) for script in scripts)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src {_hash(style)}; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _script_data(values: object) -> Markup:
+    """JSON that can stand in a script element: it cannot end the element or open a comment."""
+    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)  # noqa: S704 - escaped above
+
+
+def _moment(iso: str) -> str:
+    """A time as people write it; as it is where it is no ISO time."""
+    try:
+        moment = dt.datetime.fromisoformat(iso)
+    except ValueError:
+        return iso
+    zone = " UTC" if moment.utcoffset() == dt.timedelta(0) else ""
+    return f"{day(moment.date())}, {moment:%H:%M}{zone}"
+
+
+def _short(findings: Findings | None) -> str:
+    return "" if findings is None else number(findings.total)

@@ -10,6 +10,7 @@ import re
 import time
 from html.parser import HTMLParser
 from importlib import resources
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -84,10 +85,11 @@ def evil_inputs(root: Path) -> ReportInputs:
     reviews, products = factory.misplaced(2), factory.miscategorised(2)
     texts = ("product_id", "product_title", "review_id", "review_headline", "review_body")
     for row in reviews:
-        row |= dict.fromkeys((*texts, "assigned_category", "suggested_category"), EVIL)
+        row.update(dict.fromkeys((*texts, "assigned_category", "suggested_category"), EVIL))
         row["words"] = [{"term": EVIL, "weight": 1.0}, {"term": "img", "weight": 0.5}]
     for row in products:
-        row |= dict.fromkeys(("product_id", "product_title", "assigned_category", "suggested_category"), EVIL)
+        named = ("product_id", "product_title", "assigned_category", "suggested_category")
+        row.update(dict.fromkeys(named, EVIL))
         row["sample_reviews"] = [{"review_id": EVIL, "headline": EVIL, "body": EVIL, "p_suggested": 0.5}]
         row["words"] = [{"term": EVIL, "weight": 1.0}]
     categories = {EVIL: 900, "Books": 4000, "<b>": 800}
@@ -210,7 +212,7 @@ def test_structure(page: Page) -> None:
         if (attributes.get("href") or "").startswith("#"):
             assert (attributes["href"] or "")[1:] in ids
     levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
-    assert all(after - before <= 1 for before, after in zip(levels, levels[1:], strict=False))
+    assert all(after - before <= 1 for before, after in pairwise(levels))
     tables = [at for at, (tag, _) in enumerate(page.elements) if tag == "table"]
     assert all(page.elements[at + 1][0] == "caption" for at in tables)
     assert all(one.get("scope") in {"col", "row"} for one in page.all("th"))

@@ -1,4 +1,4 @@
-"""Composes texts from sentence templates: all sentences of a chunk at once, as gathers from a table of phrases."""
+"""Composes texts from sentence templates: all of a chunk at once, by gathering from a table of phrases."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ GROUPS: Final = (
     ("HEADLINE_BAD", "HEADLINE_NEUTRAL", "HEADLINE_GOOD"),
 )
 PRODUCT, ANY, SHORT, HEADLINE = range(4)
-_OWN_WORDS: Final = 0.84  # share of slots filled with words of the product's own type
+_OWN_WORDS: Final = 0.87  # share of slots filled with words of the product's own type
 _RELATED_WORDS: Final = (
     0.12  # with those of its category, or of one that is easily confused; else of any type
 )
@@ -70,13 +70,14 @@ class Language:
 
     def _compile_templates(self) -> None:
         codes: list[int] = []  # phrase, or -1 - slot
-        self._start, self._length = [], []
+        starts: list[int] = []
+        lengths: list[int] = []
         self._group_start = np.zeros((len(GROUPS), 3), np.int64)
         self._group_count = np.zeros((len(GROUPS), 3), np.int64)
         for g, names in enumerate(GROUPS):
             for p, name in enumerate(names):
                 sentences = getattr(templates, name)
-                self._group_start[g, p], self._group_count[g, p] = len(self._start), len(sentences)
+                self._group_start[g, p], self._group_count[g, p] = len(starts), len(sentences)
                 for sentence in sentences:
                     parts = _SLOT.split("{separator}" + sentence)
                     code = [
@@ -84,11 +85,11 @@ class Language:
                         for i, part in enumerate(parts)
                         if part
                     ]
-                    self._start.append(len(codes))
-                    self._length.append(len(code))
+                    starts.append(len(codes))
+                    lengths.append(len(code))
                     codes += code
         self._codes = np.array(codes)
-        self._template_start, self._template_length = np.array(self._start), np.array(self._length)
+        self._template_start, self._template_length = np.array(starts), np.array(lengths)
 
     def _relate_types(self) -> None:
         names = [category.name for category in CATEGORIES]

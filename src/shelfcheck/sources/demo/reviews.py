@@ -44,9 +44,9 @@ _DECLINE: Final = 1.7  # taken off that normal when a product got worse
 _POLARITY: Final = np.array(  # cumulative chance that a sentence is bad, neutral (or good), by stars - 1
     [[0.86, 0.97], [0.66, 0.88], [0.35, 0.65], [0.12, 0.37], [0.02, 0.17]]
 )
-_SHORT: Final = 0.07  # share of reviews that are a short phrase
-_STYLES: Final = np.array([0.15, 0.65, 0.85])  # how much of a review tells of the product
-_STYLE_SHARES: Final = np.array([0.05, 0.30, 1.0])  # cumulative
+_SHORT: Final = 0.06  # share of reviews that are a short phrase
+_STYLES: Final = np.array([0.2, 0.65, 0.88])  # how much of a review tells of the product
+_STYLE_SHARES: Final = np.array([0.05, 0.25, 1.0])  # cumulative
 _SENTENCES: Final = np.cumsum(
     [0.08, 0.16, 0.18, 0.15, 0.11, 0.08, 0.06, 0.045, 0.03, 0.02, 0.015, 0.012, 0.01, 0.008, 0.008]
 )  # of 1 to 15; the rest are long
@@ -65,7 +65,7 @@ class Reviews(NamedTuple):
     broken: Ints  # rows that a text file can break by their number of fields
 
 
-def write_chunk(
+def write_chunk(  # noqa: PLR0917
     shop: Shop, language: Language, seed: int, chunk: int, first: int, n: int, total: int
 ) -> Reviews:
     """Rows `first` to `first + n` of `total`; the same for the same arguments, whatever ran before."""
@@ -160,7 +160,8 @@ def _texts(
 def _polarities(rng: np.random.Generator, stars: Ints) -> Ints:
     bounds = _POLARITY[stars - 1]
     u = rng.random(len(stars))
-    return (u >= bounds[:, 0]).astype(np.int64) + (u >= bounds[:, 1])
+    polarity: Ints = (u >= bounds[:, 0]).astype(np.int64) + (u >= bounds[:, 1])
+    return polarity
 
 
 def _other_products(rng: np.random.Generator, shop: Shop, product: Ints) -> Ints:

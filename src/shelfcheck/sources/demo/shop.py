@@ -129,4 +129,5 @@ def _calendar() -> npt.NDArray[np.float64]:
     growth = np.linspace(1.0, 3.0, DAYS)
     rows = [np.array(SEASONS[category.season])[month] * week * growth for category in CATEGORIES]
     total = np.cumsum(np.array(rows), axis=1)
-    return total / total[:, -1:]
+    shares: npt.NDArray[np.float64] = total / total[:, -1:]
+    return shares

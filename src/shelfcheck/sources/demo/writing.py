@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import io
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -46,9 +45,8 @@ def write_tsv(reviews: Reviews, path: Path) -> _Broken:
     joined = pc.binary_join_element_wise(lines, "", "\n")
     buffer = joined.buffers()[2]
     with path.open("wb") as raw, gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as file:
-        with io.BufferedWriter(file, 1 << 20) as out:  # type: ignore[type-var]
-            out.write(("\t".join(PDS_SCHEMA.names) + "\n").encode())
-            out.write(memoryview(buffer))
+        file.write(("\t".join(PDS_SCHEMA.names) + "\n").encode())
+        file.write(memoryview(buffer))
     return [(row + FIRST_LINE, reason) for row, reason in sorted(broken)]
 
 

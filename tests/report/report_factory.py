@@ -152,10 +152,8 @@ def category_counts(seed: int) -> dict[str, int]:
 
 def summary(categories: dict[str, int]) -> dict[str, Any]:
     kept = sum(categories.values())
-    months = {f"{2005 + at // 12}-{at % 12 + 1:02d}": at * at for at in range(5, 120) if at % 17}
-    months["unknown"] = 31_411
-    categories = categories | {"Kitchen": categories["Kitchen"] + sum(months.values()) - kept}
-    kept = sum(categories.values())
+    months = {f"{2005 + at // 12}-{at % 12 + 1:02d}": at * at // 6 for at in range(5, 120) if at % 17}
+    months["unknown"] = kept - sum(months.values())
     filtered = {"too_short": 812, "repeated_review_id": 2210, "exact_duplicate": 431, "missing_body": 12}
     rejected = {"too_many_fields": 83, "bad_star_rating": 9, "invalid_utf8": 2}
     read = kept + sum(filtered.values()) + sum(rejected.values())

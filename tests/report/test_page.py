@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 VOID = {"meta", "link", "input", "br", "rect", "img", "hr"}
-EVIL = "</script><script>document.documentElement.dataset.pwned=1</script>\"'><img src=x onerror=alert(1)>{{7*7}}"
+SCRIPT = "<script>document.documentElement.dataset.pwned=1</script>"
+EVIL = f"</script>{SCRIPT}\"'><img src=x onerror=alert(1)>{{{{7*7}}}}"
 
 
 class Page(HTMLParser):

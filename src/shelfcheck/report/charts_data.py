@@ -68,6 +68,9 @@ def categories_chart(categories: Sequence[Count]) -> Chart:
     drawn = base.mark_bar(color=DATA, cornerRadiusEnd=2, height={"band": 0.72}) + base.mark_text(
         align="left", dx=5, color=SOFT, fontSize=11
     ).encode(text="label:N")
+    drawn = drawn.properties(
+        padding={"left": 5, "top": 5, "right": 36, "bottom": 5}
+    )  # room for the last count
     left = len(categories) - len(top)
     more = f" The {left} smallest stand in the table alone." if left else ""
     return Chart(

@@ -50,25 +50,18 @@ def overview(
     if intake is not None:
         note = f"of {number(intake.read)} rows read"
         tiles.append(Tile("Reviews kept", number(intake.kept), note))
-    for findings, noun, verb in ((reviews, "review", "sit"), (products, "product", "stand")):
-        if findings is None:
-            continue
-        where = "on the wrong product category" if noun == "review" else "in the wrong category"
-        judged = plural(findings.judged, noun)
-        if findings.total:
-            sentences.append(
-                f"Of {judged} judged, {number(findings.total)} seem to {verb} {where}; "
-                f"about {number(findings.expected)} of these are expected to be real faults."
-            )
-        else:
-            sentences.append(f"Of {judged} judged, none seems to {verb} {where}.")
-        name = "Misplaced reviews" if noun == "review" else "Miscategorised products"
-        tiles.append(Tile(name, number(findings.total), f"about {number(findings.expected)} real"))
+    for findings, noun, name in (
+        (reviews, "review", "Misplaced reviews"),
+        (products, "product", "Miscategorised products"),
+    ):
+        if findings is not None:
+            sentences.append(_outcome(findings, noun))
+            tiles.append(Tile(name, number(findings.total), f"about {number(findings.expected)} real"))
     if reviews is not None and reviews.pairs:
         first = reviews.pairs[0]
         sentences.append(
             f"Most often, a review in {words(first.assigned)} reads like {words(first.suggested)} "
-            f"({number(first.findings)} findings)."
+            f"({plural(first.findings, 'finding')})."
         )
     if evaluation is not None:
         tiles.append(Tile("Model accuracy", percent(evaluation.accuracy, 1), "on products never seen"))
@@ -81,3 +74,14 @@ def overview(
         if findings is not None and findings.pairs
     ]
     return Overview(tuple(sentences), tuple(tiles), tuple(pairs))
+
+
+def _outcome(findings: Findings, noun: str) -> str:
+    judged = f"Of {plural(findings.judged, noun)} judged, "
+    if not findings.total:
+        return f"{judged}none seems to stand in a wrong category."
+    seem = "seems" if findings.total == 1 else "seem"
+    return (
+        f"{judged}{number(findings.total)} {seem} to stand in a wrong category; "
+        f"about {number(findings.expected)} of these are expected to be real faults."
+    )

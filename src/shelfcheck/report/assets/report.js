@@ -43,9 +43,17 @@
     });
   };
   const names = Object.keys(specs);
+  let touched = false; // has the reader moved? If not, the place that the address names is found again
+  for (const kind of ["wheel", "touchstart", "keydown", "mousedown"]) {
+    addEventListener(kind, () => { touched = true; }, { once: true, passive: true });
+  }
   const next = () => {
     const name = names.shift();
-    if (name === undefined) return root.classList.add("drawn");
+    if (name === undefined) {
+      root.classList.add("drawn");
+      const target = location.hash && byId(location.hash.slice(1));
+      return target && !touched ? target.scrollIntoView({ behavior: "instant" }) : null;
+    }
     return Promise.resolve(draw(name)).then(() => setTimeout(next, 0));
   };
   next();
@@ -60,13 +68,17 @@
 
   // Where the reader is, in the contents.
   const links = new Map([...document.querySelectorAll(".contents a")].map((link) => [link.hash.slice(1), link]));
+  const contents = document.querySelector(".contents");
   const sections = [...document.querySelectorAll("main > section")];
   const here = () => {
     let current = sections[0];
     for (const section of sections) if (section.getBoundingClientRect().top < innerHeight * 0.3) current = section;
     for (const [id, link] of links) {
-      if (id === current.id) link.setAttribute("aria-current", "true");
-      else link.removeAttribute("aria-current");
+      if (id !== current.id) link.removeAttribute("aria-current");
+      else if (!link.hasAttribute("aria-current")) {
+        link.setAttribute("aria-current", "true");
+        contents.scrollLeft = link.offsetLeft - contents.clientWidth / 3;
+      }
     }
   };
   let waiting = false;
@@ -144,7 +156,7 @@
       const at = matching.findIndex((card) => `#${card.id}` === location.hash);
       if (at < 0) return;
       if (at >= limit) { limit = at + 1; show(); }
-      matching[at].scrollIntoView();
+      matching[at].scrollIntoView({ behavior: "instant" });
     };
     addEventListener("hashchange", reveal);
     form.hidden = false;

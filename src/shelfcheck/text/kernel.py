@@ -29,9 +29,17 @@ MULTI: Final = 3  # first or further byte of a character beyond ASCII
 BY_PYTHON: Final = 0  # lower-casing depends on context, or makes the text longer
 FIRST_UNCASED: Final = 0x1F000  # from here on no character has case or is white space (a test checks)
 
+# Short stop words stand in a table of their bytes, at a place that their product with MULTIPLIER gives.
+ZERO: Final = np.uint64(0)
+ONE: Final = np.uint64(1)
+EIGHT: Final = np.uint64(8)
+HALF: Final = np.uint64(32)
+MULTIPLIER: Final = np.uint64(0x9E3779B97F4A7C15)  # 2⁶⁴ / golden ratio (Knuth, TAOCP 3, 6.4)
+
 _U8_IN = types.Array(types.uint8, 1, "C", readonly=True)
 _U8 = types.Array(types.uint8, 1, "C")
 _U16 = types.Array(types.uint16, 1, "C")
+_U64 = types.Array(types.uint64, 1, "C")
 _I32_IN = types.Array(types.int32, 1, "C", readonly=True)
 _I32 = types.Array(types.int32, 1, "C")
 
@@ -200,11 +208,14 @@ def _strip_tags(text, size, tag_slots, tag_starts, tag_words, name):  # pragma: 
 
 @_helper
 def _split(  # pragma: no cover
-    text, begin, end, classes, lower, slots, starts, words, longest, out, w
+    text, begin, end, classes, lower, keys, slots, starts, words, longest, out, w
 ):
     """Write the tokens of text[begin:end] to out[w:], joined by spaces; the new end, or SLOW."""
+    mask = np.uint64(keys.size - 1)
     row = w
     token = w
+    ascii = True  # the token
+    key = ZERO  # the last eight bytes of the token
     i = begin
     while True:
         if i < end:
@@ -212,6 +223,7 @@ def _split(  # pragma: no cover
             k = classes[c]
             if k > MULTI:
                 out[w] = k
+                key = (key << EIGHT) | np.uint64(k)
                 w += 1
                 i += 1
                 continue
@@ -245,6 +257,7 @@ def _split(  # pragma: no cover
                     for j in range(i, i + 4):
                         out[w] = text[j]
                         w += 1
+                    ascii = False
                     i += 4
                     continue
                 else:
@@ -253,10 +266,13 @@ def _split(  # pragma: no cover
                 if low == BY_PYTHON:
                     return SLOW
                 if low != SPACE:
-                    if low < 0x80:
+                    if low < 0x80:  # the Kelvin sign
                         out[w] = low
+                        key = (key << EIGHT) | np.uint64(low)
                         w += 1
-                    elif low < 0x800:
+                        continue
+                    ascii = False
+                    if low < 0x800:
                         out[w] = 0xC0 | (low >> 6)
                         out[w + 1] = 0x80 | (low & 63)
                         w += 2
@@ -269,12 +285,25 @@ def _split(  # pragma: no cover
             else:
                 i += 1
         if w > token:  # white space or the end of the text closes a token
-            if w - token <= longest and _contains(slots, starts, words, out, token, w):
+            size = w - token
+            stop = False
+            if size <= 8 and ascii:
+                at = ((key * MULTIPLIER) >> HALF) & mask
+                while keys[at] != ZERO:
+                    if keys[at] == key:
+                        stop = True
+                        break
+                    at = (at + ONE) & mask
+            elif size <= longest:
+                stop = _contains(slots, starts, words, out, token, w)
+            if stop:
                 w = token
             elif i < end:
                 out[w] = 32
                 w += 1
                 token = w
+            key = ZERO
+            ascii = True
         if i >= end:
             break
     if w > row and w == token:
@@ -285,7 +314,7 @@ def _split(  # pragma: no cover
 @njit(
     types.int64(
         *(_U8_IN, _I32_IN, types.int64, types.int64, _U8, _U16),
-        *(_I32, _I32, _U8, types.int64),
+        *(_U64, _I32, _I32, _U8, types.int64),
         *(_I32, _I32, _U8),
         *(_U8, _U8, _U8, _I32),
     ),
@@ -299,10 +328,11 @@ def tokenise(  # pragma: no cover
     last,  # row after the last
     classes,  # (256,) uint8
     lower,  # (65536,) uint16
-    slots,  # stop words: hash slots, power of two, -1 is free
-    starts,  # stop words: (n_words + 1,) positions in words
-    words,  # stop words: bytes
-    longest,  # bytes of the longest stop word
+    keys,  # stop words of at most eight ASCII characters: (power of two,) their bytes as a number, 0 is free
+    slots,  # other stop words: hash slots, power of two, -1 is free
+    starts,  # other stop words: (n_words + 1,) positions in words
+    words,  # other stop words: bytes
+    longest,  # bytes of the longest of them
     tag_slots,  # HTML elements, likewise
     tag_starts,
     tag_words,
@@ -327,9 +357,9 @@ def tokenise(  # pragma: no cover
             if size < 0:
                 lengths[row - first] = SLOW
                 continue
-            done = _split(scratch, 0, size, classes, lower, slots, starts, words, longest, out, w)
+            done = _split(scratch, 0, size, classes, lower, keys, slots, starts, words, longest, out, w)
         else:
-            done = _split(text, begin, end, classes, lower, slots, starts, words, longest, out, w)
+            done = _split(text, begin, end, classes, lower, keys, slots, starts, words, longest, out, w)
         if done < 0:
             lengths[row - first] = SLOW
             continue

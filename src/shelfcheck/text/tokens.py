@@ -104,11 +104,27 @@ class _WordSet(NamedTuple):
         return cls(slots, starts, blob, max(map(len, encoded), default=0))
 
 
+def _short_keys(words: list[str]) -> NDArray[np.uint64]:
+    """Words of at most eight ASCII characters, as the kernel looks them up."""
+    from shelfcheck.text import kernel  # noqa: PLC0415 - pulls Numba
+
+    size = 1 << max(10, (8 * len(words)).bit_length())  # sparse, so that one look is nearly always enough
+    keys = np.zeros(size, np.uint64)
+    for word in words:
+        key = int.from_bytes(word.encode(), "big")
+        at = (key * int(kernel.MULTIPLIER) % 2**64 >> int(kernel.HALF)) & (size - 1)
+        while keys[at]:
+            at = (at + 1) & (size - 1)
+        keys[at] = key
+    return keys
+
+
 class _Tables(NamedTuple):
     stop_words: frozenset[str]
     classes: NDArray[np.uint8]
     lower: NDArray[np.uint16]
-    stops: _WordSet
+    short: NDArray[np.uint64]
+    long: _WordSet
     tags: _WordSet
 
 
@@ -116,7 +132,11 @@ class _Tables(NamedTuple):
 def _tables(words: frozenset[str]) -> _Tables:
     classes, lower = _characters()
     # A word with white space or punctuation in it can match no token; it would do no harm.
-    return _Tables(words, classes, lower, _WordSet.of(sorted(words)), _WordSet.of(list(HTML_ELEMENTS)))
+    short = [word for word in sorted(words) if word.isascii() and len(word) <= 8]
+    long = [word for word in sorted(words) if not (word.isascii() and len(word) <= 8)]
+    return _Tables(
+        words, classes, lower, _short_keys(short), _WordSet.of(long), _WordSet.of(list(HTML_ELEMENTS))
+    )
 
 
 @lru_cache(maxsize=1)
@@ -178,7 +198,8 @@ def _tokens(array: pa.Array, tables: _Tables) -> pa.Array:
     lengths = np.empty(rows, np.int32)
     written = kernel.tokenise(
         *(text, offsets, 0, rows, tables.classes, tables.lower),
-        *tables.stops,
+        tables.short,
+        *tables.long,
         *tables.tags[:3],
         np.empty(32, np.uint8),
         np.empty(int(np.diff(offsets).max()), np.uint8),

@@ -214,7 +214,7 @@ def _split(  # pragma: no cover
     mask = np.uint64(keys.size - 1)
     row = w
     token = w
-    ascii = True  # the token
+    plain = True  # the token is ASCII
     key = ZERO  # the last eight bytes of the token
     i = begin
     while True:
@@ -257,7 +257,7 @@ def _split(  # pragma: no cover
                     for j in range(i, i + 4):
                         out[w] = text[j]
                         w += 1
-                    ascii = False
+                    plain = False
                     i += 4
                     continue
                 else:
@@ -271,7 +271,7 @@ def _split(  # pragma: no cover
                         key = (key << EIGHT) | np.uint64(low)
                         w += 1
                         continue
-                    ascii = False
+                    plain = False
                     if low < 0x800:
                         out[w] = 0xC0 | (low >> 6)
                         out[w + 1] = 0x80 | (low & 63)
@@ -287,7 +287,7 @@ def _split(  # pragma: no cover
         if w > token:  # white space or the end of the text closes a token
             size = w - token
             stop = False
-            if size <= 8 and ascii:
+            if size <= 8 and plain:
                 at = ((key * MULTIPLIER) >> HALF) & mask
                 while keys[at] != ZERO:
                     if keys[at] == key:
@@ -303,7 +303,7 @@ def _split(  # pragma: no cover
                 w += 1
                 token = w
             key = ZERO
-            ascii = True
+            plain = True
         if i >= end:
             break
     if w > row and w == token:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from shelfcheck import pipeline
 from shelfcheck.progress import NullProgress
@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from shelfcheck.config import Settings
+    from shelfcheck.demo import Score
     from shelfcheck.models.evaluation import Evaluation
     from shelfcheck.models.linear import LinearModel
     from shelfcheck.pipeline import RunResult
     from shelfcheck.progress import Progress
+    from shelfcheck.sources.demo import GeneratedFiles
     from shelfcheck.stages import StageResult
 
 AUDITS: Final = (pipeline.MISPLACED_REVIEWS, pipeline.MISCATEGORISED_PRODUCTS)
@@ -247,6 +249,56 @@ def report(
         ).workspace
         / "report.html"
     )
+
+
+def generate(
+    output: str | Path,
+    *,
+    reviews: int,
+    seed: int = 0,
+    format: Literal["parquet", "tsv"] = "parquet",  # noqa: A002 - the command's flag
+    progress: Progress | None = None,
+) -> GeneratedFiles:
+    """Write made-up reviews with planted faults, and the truth beside them; see `sources.demo`."""
+    from shelfcheck.sources.demo import generate as write  # noqa: PLC0415 - loads pyarrow
+
+    return write(output, reviews, seed, format=format, progress=progress or NullProgress())
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """The run of the demo, and how well its findings match what was planted."""
+
+    run: RunResult
+    scores: tuple[Score, ...]
+
+
+def demo(
+    workspace: str | Path,
+    *,
+    reviews: int = 50_000,
+    seed: int = 0,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> DemoResult:
+    """Generate reviews with planted faults, run the main job, and score its findings.
+
+    The reviews go to `raw/` in the workspace. Other arguments as for `generate` and `run`.
+    """
+    from shelfcheck.demo import PLANTED, score  # noqa: PLC0415 - loads pyarrow
+    from shelfcheck.sources.demo import TRUTH_FILE  # noqa: PLC0415
+
+    raw = Path(workspace) / "raw"
+    generate(raw, reviews=reviews, seed=seed, progress=progress)
+    result = run(raw, workspace, config=config, overrides=overrides, progress=progress, force=force)
+    prepared = result.stage(pipeline.PREPARED).folder
+    scores = tuple(
+        score(kind, result.stage(kind).folder / "findings.parquet", raw / TRUTH_FILE, prepared)
+        for kind in PLANTED
+    )
+    return DemoResult(result, scores)
 
 
 def status(

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +18,7 @@ from shelfcheck.text.tokens import tokens
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 
 def normalise(texts: Sequence[str]) -> list[str | None]:
@@ -85,7 +87,33 @@ def test_one_endless_word_folds_nowhere() -> None:
     assert str(mark("x" * 5000, limit=100).head) == "x" * 5000
 
 
-SOURCE = st.text(st.sampled_from("abc <>&;\"'/!-\n\u00a0é\x0b") | st.characters(codec="utf-8"), max_size=80)
+FRAGMENTS = st.sampled_from(
+    [
+        "<br />",
+        "</P>",
+        "<b>",
+        '<a href="cat">',
+        "<3",
+        "<",
+        ">",
+        "&lt;",
+        "&amp;#39;",
+        "&#34;",
+        "[[ASIN:B00 ",
+        "]]",
+        "[[VIDEOID:x]]",
+        "cat",
+        "don't",
+        "ΑΣ",
+        "İ",
+        "\x0b",
+        "\xa0",
+        " ",
+    ]
+)
+SOURCE = st.lists(
+    FRAGMENTS | st.text("abc <>&;\"'/!-\né", max_size=6) | st.text(max_size=4), max_size=12
+).map("".join)
 
 
 @given(SOURCE, st.lists(st.text("abcé ", min_size=1, max_size=5), max_size=3))
@@ -97,3 +125,16 @@ def test_any_text_is_escaped_and_kept(text: str, terms: list[str]) -> None:
     letters = re.sub(r"[\W_]", "", html.unescape(bare))
     assert set(letters) <= set(re.sub(r"[\W_]", "", html.unescape(text)))
     assert out.count("<mark>") == out.count("</mark>")
+
+
+@given(st.lists(SOURCE, min_size=1, max_size=4))
+def test_words_one_by_one_give_the_tokens_of_the_text(texts: list[str]) -> None:
+    by_piece = Highlighter(texts, normalise)
+    assert [by_piece.tokens(text) for text in texts] == [(said or "").split() for said in normalise(texts)]
+
+
+def test_words_of_real_reviews_give_their_tokens(real_data: Path) -> None:
+    batch = next(pq.ParquetFile(real_data / "reviews.parquet").iter_batches(5000, columns=["review_body"]))
+    texts = batch.column(0).drop_null().to_pylist()
+    by_piece = Highlighter(texts, normalise)
+    assert [by_piece.tokens(text) for text in texts] == [(said or "").split() for said in normalise(texts)]

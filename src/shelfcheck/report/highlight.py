@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     """Texts to their tokens, each text's joined by one space."""
 
 _ELEMENTS = "|".join(sorted(HTML_ELEMENTS, key=len, reverse=True))
-_PIECES = re.compile(
-    rf"(?P<line></?(?:br|p|div|li)(?=[\s/>])[^<>]*>)|(?P<tag></?(?:{_ELEMENTS})(?=[\s/>])[^<>]*>)"
-    r"|(?P<space>\s+)|(?P<word><?[^\s<]+|<)",
+_BETWEEN = re.compile(
+    r"(?P<line>(?a:</?(?:br|p|div|li)(?=[ \t\n\r\f/>])[^<>]*>))"
+    rf"|(?a:</?(?:{_ELEMENTS})(?=[ \t\n\r\f/>])[^<>]*>|\[\[videoid:[^\[\]]*\]\]|\[\[asin:[0-9a-z]*)|\s+",
     re.IGNORECASE,
 )
 _CORE = re.compile(r"^([^\w]*)(.*?)([^\w]*)$", re.DOTALL)
@@ -69,14 +69,16 @@ def pieces(text: str) -> list[Piece]:
     Character references are decoded once, as a reader would see them; tags that break a line become
     line breaks, others stay to be read. The pieces are plain text, not yet escaped.
     """
+    source = html.unescape(text)
     cut = []
-    for match in _PIECES.finditer(html.unescape(text)):
-        if match["line"]:
-            cut.append(Piece("\n", word=False))
-        elif match["word"]:
-            cut.append(Piece(match["word"], word=True))
-        else:
-            cut.append(Piece(match[0], word=False))
+    at = 0
+    for match in _BETWEEN.finditer(source):
+        if match.start() > at:
+            cut.append(Piece(source[at : match.start()], word=True))
+        cut.append(Piece("\n" if match["line"] else match[0], word=False))
+        at = match.end()
+    if at < len(source):
+        cut.append(Piece(source[at:], word=True))
     return cut
 
 
@@ -95,8 +97,13 @@ class Highlighter:
 
     def __init__(self, texts: Iterable[str | None], normalise: Normalise) -> None:
         words = sorted({piece.text for text in texts if text for piece in pieces(text) if piece.word})
-        tokens = normalise(words) if words else []
+        # `pieces` resolved character references, and the kernel does it too: escaped, a word stays as it is.
+        tokens = normalise([html.escape(word) for word in words]) if words else []
         self._tokens = {word: tuple((said or "").split()) for word, said in zip(words, tokens, strict=True)}
+
+    def tokens(self, text: str) -> list[str]:
+        """The tokens of one of the texts, by its pieces: those that the kernel gives for the whole."""
+        return [token for piece in pieces(text) if piece.word for token in self._tokens[piece.text]]
 
     def mark(self, text: str | None, terms: Sequence[str], limit: int = 700) -> Marked:
         """Escape a text and mark the terms in it.

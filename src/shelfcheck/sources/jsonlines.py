@@ -129,7 +129,8 @@ def _read_slow(
 
 
 def _column(values: list[Any], kind: pa.DataType | None) -> pa.Array:
-    if kind is not None:
+    # pyarrow would take true for 1.0
+    if kind is not None and (kind == pa.bool_() or not any(isinstance(value, bool) for value in values)):
         try:
             return pa.array(values, kind)
         except (pa.ArrowException, TypeError, ValueError, OverflowError):
@@ -137,7 +138,7 @@ def _column(values: list[Any], kind: pa.DataType | None) -> pa.Array:
     return pa.array([_text(value) for value in values], pa.binary())
 
 
-def _text(value: Any) -> bytes | None:  # noqa: ANN401 - any JSON value
+def _text(value: Any) -> bytes | None:
     """A value as text; lone surrogates stay as bytes that are no UTF-8, so that checks find them."""
     if value is None:
         return None

@@ -225,19 +225,21 @@ def _plain(name: str) -> str:
 def _suggest(columns: Sequence[str], wanted: Sequence[str]) -> dict[str, str]:
     """A column for each wanted name, where one has a name like it."""
     plain = {_plain(column): column for column in reversed(columns)}
+    needed = [name for name in (schema.REVIEW_BODY, schema.PRODUCT_CATEGORY) if name in wanted]
+    wanted = [*needed, *(name for name in wanted if name not in needed)]
     suggested: dict[str, str] = {}
-    for name in wanted:
-        candidates = [other for other in _OTHER_NAMES.get(name, ()) if other in plain]
-        candidates += difflib.get_close_matches(name, plain, n=1, cutoff=0.6)
-        free = [plain[other] for other in candidates if plain[other] not in suggested.values()]
-        if free:
-            suggested[name] = free[0]
-    return suggested
+    for close in (False, True):  # names that others use, before names that are merely alike
+        for name in wanted:
+            others = difflib.get_close_matches(name, plain, 3, 0.75) if close else _OTHER_NAMES.get(name, ())
+            free = [plain[other] for other in others if plain.get(other) not in {None, *suggested.values()}]
+            if free and name not in suggested:
+                suggested[name] = free[0]
+    return {name: suggested[name] for name in _CANONICAL if name in suggested}
 
 
 def _explain(path: str, columns: Sequence[str], missing: Sequence[str], suggested: Mapping[str, str]) -> str:
     lines = [
-        f"{path}: no column {' and none '.join(missing)}; there are: {', '.join(columns)[:1000]}.",
+        f"{path}: no column {' and no column '.join(missing)}; there are: {', '.join(columns)[:1000]}.",
         "Say in shelfcheck.toml which they are" + (", for instance:" if suggested else ":"),
         "  [source.columns]",
     ]

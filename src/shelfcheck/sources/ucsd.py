@@ -57,7 +57,7 @@ def is_metadata(objects: Sequence[Mapping[str, Any]]) -> bool:
     keys = {key for item in objects for key in item}
     return (
         "asin" in keys
-        and not keys & {"reviewText", "overall", "reviewerID"}
+        and not keys & {"reviewText", "overall", "reviewerID", "text", "rating", "user_id", "parent_asin"}
         and bool(keys & {"title", "category", "categories", "main_cat", "salesRank"})
     )
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _LEAST: Final = 0.05
 _MOST: Final = 20.0
+_STEPS: Final = 30
+_MOST_REVIEWS: Final = 100_000  # more do not change one number
 _ENOUGH: Final = 50  # reviews; below, the logits are left alone
 
 
@@ -57,17 +59,32 @@ class Calibration:
         n = len(labels)
         if n < _ENOUGH:
             return cls(reviews=0)
+        if n > _MOST_REVIEWS:  # encoded reviews are shuffled: any stride is a fair sample
+            step = -(-n // _MOST_REVIEWS)
+            logits, labels, n = logits[::step], labels[::step], len(labels[::step])
+            weights = None if weights is None else weights[::step]
         w = np.ones(n) if weights is None else weights
         w = w / w.sum()
-        z = logits - logits.max(axis=1, keepdims=True)
+        z = (logits - logits.max(axis=1, keepdims=True)).astype(np.float64)
         own = z[np.arange(n), labels]
-
-        def nll(log_scale: float) -> float:
-            s = np.float32(np.exp(log_scale))
-            return float(w @ (np.log(np.exp(z * s).sum(axis=1)) - own * s))
-
-        best = _golden_section(nll, float(np.log(_LEAST)), float(np.log(_MOST)))
-        return cls(scale=float(np.exp(best)), reviews=n, nll_before=nll(0.0), nll_after=nll(best))
+        scale, before = 1.0, 0.0
+        for step in range(_STEPS):
+            odds = np.exp(z * scale)
+            total = odds.sum(axis=1)
+            mean = (odds * z).sum(axis=1) / total
+            spread = (odds * z * z).sum(axis=1) / total - mean * mean
+            after = float(w @ (np.log(total) - own * scale))
+            if step == 0:
+                before = after
+            slope, curve = (
+                float(w @ (mean - own)),
+                float(w @ spread),
+            )  # the likelihood is concave in the scale
+            better = float(np.clip(scale - slope / max(curve, 1e-12), scale / 2, scale * 2))
+            if abs(better - scale) < 1e-6 * scale:
+                break
+            scale = float(np.clip(better, _LEAST, _MOST))
+        return cls(scale=scale, reviews=n, nll_before=before, nll_after=after)
 
     def log_probabilities(self, logits: Floats) -> Floats:
         """Calibrated log probabilities, float32 (n, classes)."""
@@ -97,22 +114,3 @@ def product_weights(products: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
     counts = np.bincount(products)
     weights: npt.NDArray[np.float64] = 1.0 / np.sqrt(counts[products])
     return weights
-
-
-def _golden_section(f: Any, low: float, high: float, steps: int = 40) -> float:
-    """The place of the minimum of a convex function between two bounds (Kiefer 1953)."""
-    ratio = (5**0.5 - 1) / 2
-    a, b = high - ratio * (high - low), low + ratio * (high - low)
-    fa, fb = f(a), f(b)
-    for _ in range(steps):
-        if fa < fb:
-            high, b, fb = b, a, fa
-            a = high - ratio * (high - low)
-            fa = f(a)
-        else:
-            low, a, fa = a, b, fb
-            b = low + ratio * (high - low)
-            fb = f(b)
-        if high - low < 1e-4:
-            break
-    return (low + high) / 2

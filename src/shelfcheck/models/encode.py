@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -26,11 +26,11 @@ from shelfcheck.config import TextSettings
 from shelfcheck.errors import NotEnoughDataError, WorkspaceError
 from shelfcheck.models import split
 from shelfcheck.models.ngrams import encode_tokens, field_tokens, row_keys, thread_count
+from shelfcheck.prepare.read import count_prepared, iter_prepared
 from shelfcheck.progress import NullProgress
 from shelfcheck.schema import (
     PRODUCT_CATEGORY,
     PRODUCT_ID,
-    REVIEW_BODY,
     REVIEW_HEADLINE,
     REVIEW_ID,
     REVIEW_TOKENS,
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from shelfcheck.config import Settings
-    from shelfcheck.progress import Progress
+from shelfcheck.progress import Progress
 
 FORMAT: Final = 1
 ROW_SCHEMA: Final = pa.schema(
@@ -142,7 +142,7 @@ def encode(
     """Encode prepared reviews.
 
     Args:
-        prepared_dir: output of `prepare`, or one Parquet file of prepared or canonical reviews.
+        prepared_dir: output of `prepare`.
         out_dir: folder to fill; made if it is not there.
         settings: `train.linear.fields`, `train.linear.hash_bits`, `text` and `run.threads` are read.
         progress: told the rows done.
@@ -157,8 +157,7 @@ def encode(
     scratch = out / ".parts"
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir()
-    files = review_files(prepared_dir)
-    total = sum(pq.read_metadata(file).num_rows for file in files)
+    total = count_prepared(prepared_dir)
     if total == 0:
         raise NotEnoughDataError(
             f"{prepared_dir}: no reviews to learn from. Prepare some that pass the filters."
@@ -169,7 +168,7 @@ def encode(
     try:
         writers = [pa.OSFile(str(scratch / f"{part}.arrow"), "wb") for part in range(parts)]
         streams = [pa.ipc.new_stream(writer, _PART_SCHEMA) for writer in writers]
-        for batch in _encoded_batches(files, settings):
+        for batch in _encoded_batches(prepared_dir, settings):
             _scatter(batch, streams)
             progress.advance(batch.num_rows)
         for stream, writer in zip(streams, writers, strict=True):
@@ -189,75 +188,21 @@ def encode(
     return Encoded.open(out)
 
 
-def review_files(prepared: str | Path) -> list[Path]:
-    """The Parquet files of prepared reviews, in a fixed order.
-
-    Args:
-        prepared: output of `prepare`, its `reviews` folder, or one Parquet file.
-
-    Raises:
-        WorkspaceError: there are none.
-    """
-    path = Path(prepared)
-    if path.is_file():
-        return [path]
-    home = path / "reviews" if (path / "reviews").is_dir() else path
-    files = sorted(home.rglob("*.parquet"))
-    if not files:
-        raise WorkspaceError(
-            f"{path}: no prepared reviews here. Make them with: shelfcheck prepare SOURCE..."
-        )
-    return files
-
-
-def review_batches(
-    files: Sequence[Path], columns: Sequence[str], batch_rows: int = _BATCH_ROWS
-) -> Iterator[pa.Table]:
-    """Read columns of Parquet files in batches; files smaller than a batch are put together.
-
-    Columns that a file lacks are left out of its batches, save that `review_tokens` makes
-    `review_body` unneeded.
-    """
-    waiting: list[pa.Table] = []
-    rows = 0
-    for file in files:
-        with pq.ParquetFile(file) as parquet:
-            names = set(parquet.schema_arrow.names)
-            wanted = [name for name in columns if name in names]
-            if REVIEW_TOKENS in wanted and REVIEW_BODY in wanted:
-                wanted.remove(REVIEW_BODY)
-            for batch in parquet.iter_batches(batch_rows, columns=wanted):
-                if waiting and (rows + batch.num_rows > batch_rows or waiting[-1].schema != batch.schema):
-                    yield pa.concat_tables(waiting)
-                    waiting, rows = [], 0
-                waiting.append(pa.Table.from_batches([batch]))
-                rows += batch.num_rows
-    if waiting:
-        yield pa.concat_tables(waiting)
-
-
-def _encoded_batches(files: Sequence[Path], settings: Settings) -> Iterator[pa.Table]:
+def _encoded_batches(prepared_dir: str | Path, settings: Settings) -> Iterator[pa.Table]:
     linear = settings.train.linear
     threads = thread_count(settings.run.threads)
-    columns = [*ROW_SCHEMA.names, REVIEW_TOKENS, REVIEW_BODY]
+    columns = [*ROW_SCHEMA.names, REVIEW_TOKENS]
     if REVIEW_HEADLINE in linear.fields:
         columns.append(REVIEW_HEADLINE)
-    for batch in review_batches(files, columns):
+    for batch in iter_prepared(prepared_dir, columns, _BATCH_ROWS):
         texts = field_tokens(batch, linear.fields, settings.text, threads)
         indptr, ids = encode_tokens(texts, linear.fields, linear.hash_bits, threads)
-        arrays = [_column(batch, name) for name in ROW_SCHEMA.names]
+        arrays = batch.columns[: len(ROW_SCHEMA.names)]
         arrays += [
             pa.array(row_keys(arrays[0])),
             pa.LargeListArray.from_arrays(pa.array(indptr), pa.array(ids)),
         ]
         yield pa.table(arrays, schema=_PART_SCHEMA)
-
-
-def _column(batch: pa.Table, name: str) -> pa.Array:
-    if name not in batch.schema.names:
-        return pa.nulls(batch.num_rows, pa.string())
-    column = batch.column(name).combine_chunks()
-    return column.cast(pa.string()) if column.type != pa.string() else column
 
 
 def _scatter(batch: pa.Table, streams: Sequence[pa.ipc.RecordBatchStreamWriter]) -> None:
@@ -322,10 +267,11 @@ def _labels(column: pa.ChunkedArray, codes: dict[str, int]) -> npt.NDArray[np.in
     own = np.array(
         [codes.setdefault(name, len(codes)) for name in coded.dictionary.to_pylist()] + [-1], np.int16
     )
-    return own[coded.indices.fill_null(len(own) - 1).to_numpy()]
+    labels: npt.NDArray[np.int16] = own[coded.indices.fill_null(len(own) - 1).to_numpy()]
+    return labels
 
 
-def _mapped(path: Path, dtype: type, n: int) -> npt.NDArray[np.generic]:
+def _mapped(path: Path, dtype: type, n: int) -> Any:
     if path.stat().st_size != n * np.dtype(dtype).itemsize:
         raise ValueError(f"{path.name} has {path.stat().st_size} bytes")
     if n == 0:

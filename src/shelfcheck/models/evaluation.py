@@ -141,13 +141,7 @@ class Evaluation:
         lines += [line("macro avg", self.macro), line("weighted avg", self.weighted), ""]
         before = "" if self.ece_uncalibrated is None else f" ({self.ece_uncalibrated:.3f} before calibration)"
         lines.append(f"Expected calibration error {self.ece:.3f}{before}, log loss {self.nll:.3f}.")
-        lines += [
-            f"{one.precision:.0%} of predictions are right in the most confident {one.coverage:.0%} of reviews "
-            f"(confidence {one.confidence:.2f} and more)."
-            if one.coverage > 0
-            else f"{one.precision:.0%} right is not reached at any confidence."
-            for one in self.at_precision
-        ]
+        lines += [_sentence(one) for one in self.at_precision]
         if self.product_accuracy is not None:
             lines.append(
                 f"Products, by all their reviews: {self.product_accuracy:.1%} of {self.products:,} right."
@@ -212,6 +206,15 @@ def evaluate(
     )
 
 
+def _sentence(one: AtPrecision) -> str:
+    if one.coverage == 0:
+        return f"At no confidence are {one.precision:.0%} of predictions right."
+    return (
+        f"{one.precision:.0%} are right among the {one.coverage:.0%} of reviews with a confidence of "
+        f"{one.confidence:.2f} or more."
+    )
+
+
 def reliability(confidence: Floats, hit: npt.NDArray[np.bool_], bins: int = BINS) -> tuple[Bin, ...]:
     """The reliability diagram: equal-width bins of the confidence; empty bins are left out."""
     where = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
@@ -265,8 +268,8 @@ def _scores(
     }
 
     def average(weights: npt.NDArray[np.float64]) -> Scores:
-        values = (float(np.average(column, weights=weights)) for column in (precision, recall, f1))
-        return Scores(*values, support=int(support.sum()))
+        p, r, f = (float(np.average(column, weights=weights)) for column in (precision, recall, f1))
+        return Scores(p, r, f, int(support.sum()))
 
     return report, average((support > 0).astype(float)), average(support.astype(float))
 

@@ -27,6 +27,7 @@ def explain(
     body: str | None,
     category: str | None = None,
     against: str | None = None,
+    *,
     k: int = 10,
 ) -> Explanation:
     """The n-grams that speak for one category against another in one text.
@@ -43,7 +44,7 @@ def explain(
     Raises:
         KeyError: the model does not know a category.
     """
-    return explain_many(model, [headline], [body], [category], [against], k)[0]
+    return explain_many(model, [headline], [body], [category], [against], k=k)[0]
 
 
 def explain_many(
@@ -52,6 +53,7 @@ def explain_many(
     bodies: Sequence[str | None],
     categories: Sequence[str | None],
     against: Sequence[str | None],
+    *,
     k: int = 10,
 ) -> list[Explanation]:
     """`explain` for many texts at once; arguments and result are lists of equal length."""

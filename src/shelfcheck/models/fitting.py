@@ -50,10 +50,10 @@ def fit_linear(
     ids: npt.NDArray[np.uint32],
     rows: Ints,
     labels: npt.NDArray[np.int16],
+    *,
     n_classes: int,
     hash_bits: int,
     settings: LinearSettings,
-    *,
     threads: int,
     seed: int,
     progress: Progress,
@@ -78,14 +78,15 @@ def fit_linear(
     started = time.perf_counter()
     m = len(rows)
     frequency = _document_frequency(indptr, ids, rows, 1 << hash_bits, threads)
-    buckets = np.flatnonzero(frequency >= settings.min_document_frequency)
-    if len(buckets) == 0:
+    used = np.flatnonzero(frequency >= settings.min_document_frequency)
+    if len(used) == 0:
         raise NotEnoughDataError(
             f"no word stands in {settings.min_document_frequency} of the {m} training reviews. "
             "Add reviews, or lower train.linear.min_document_frequency."
         )
-    buckets = buckets[np.argsort(-frequency[buckets], kind="stable")].astype(np.uint32)
-    idf = (np.log((1 + m) / (1 + frequency[buckets])) + 1) ** settings.idf_power
+    buckets: npt.NDArray[np.uint32] = used[np.argsort(-frequency[used], kind="stable")].astype(np.uint32)
+    rarity = np.log((1 + m) / (1 + frequency[buckets])) + 1
+    idf = (rarity**settings.idf_power).astype(np.float32)
     own_indptr, own_ids = _compacted(indptr, ids, rows, buckets, 1 << hash_bits)
     prior = np.log((np.bincount(labels, minlength=n_classes) + 0.5) / (m + 0.5 * n_classes)).astype(
         np.float32
@@ -99,7 +100,6 @@ def fit_linear(
     bias[:n_classes] = prior
     bias_squares = np.full(width, _FIRST_SQUARE, np.float32)
     tf = count_weights()
-    idf = idf.astype(np.float32)
     random = np.random.default_rng(seed)
     losses: list[float] = []
     steps = settings.epochs * m
@@ -116,9 +116,10 @@ def fit_linear(
             def work(place: int, chunks: list[Ints] = chunks, epoch: int = epoch) -> float:
                 done = epoch * m + place * _CHUNK_BLOCKS * BLOCK
                 rates = rate(done), rate(done + len(chunks[place]) * BLOCK)
+                turn = 1 + (seed * settings.epochs + epoch) * len(chunks) + place
                 loss: float = learn(
-                    own_indptr, own_ids, labels, chunks[place], idf, tf, weights, squares,
-                    bias, bias_squares, n_classes, *rates,
+                    own_indptr, own_ids, labels, chunks[place], idf, tf, weights, squares, bias,
+                    bias_squares, n_classes, *rates, settings.dropout, turn,
                 )  # fmt: skip
                 return loss
 
@@ -129,7 +130,7 @@ def fit_linear(
             losses.append(total / m)
     progress.finish()
     # Rounded now, so that a model that was stored as float16 predicts what the fresh one does.
-    kept = weights[:, :n_classes].astype(np.float16).astype(np.float32)
+    kept: Floats = weights[:, :n_classes].astype(np.float16).astype(np.float32)
     facts = {
         "training_reviews": m,
         "training_ngrams": int(own_indptr[-1]),

@@ -7,6 +7,8 @@ weight matrix), the high 6 bits how often it stands in the review, less one, at 
 Import this module only where a kernel is called: it loads Numba.
 """
 
+# ruff: noqa: C901, PLR0912, PLR0915, PLR0917 - kernels take arrays one by one, and a call per row would cost
+
 from __future__ import annotations
 
 from typing import Any
@@ -176,11 +178,14 @@ def learn(
     n_classes: int,
     rate_first: float,
     rate_last: float,
+    dropout: float,
+    seed: int,
 ) -> float:
     """One AdaGrad pass over blocks of rows; several threads may share the weights without locks.
 
     The accumulator of squared gradients is kept per n-gram, not per weight: the categories of an
-    n-gram share their rate.
+    n-gram share their rate. Each time a row is met, a random share of its n-grams is left out, so that
+    no n-gram leans on another's presence.
 
     Args:
         indptr: int64 (n + 1).
@@ -196,6 +201,8 @@ def learn(
         n_classes: classes without padding.
         rate_first: rate at the first row.
         rate_last: rate after the last row; linear in between.
+        dropout: share of n-grams left out, 0..1.
+        seed: of the choice, > 0.
 
     Returns:
         The summed loss of the rows, in nats, as met on the way.
@@ -205,28 +212,38 @@ def learn(
     z = np.zeros(width, np.float32)
     g = np.zeros(width, np.float32)
     x = np.empty(1024, np.float32)
+    features = np.empty(1024, np.uint32)
     one = np.float32(1)
     n = len(indptr) - 1
     loss = 0.0
+    random = _mix(np.uint64(seed)) | np.uint64(1)
+    threshold = np.uint64(dropout * 65536)
     for b in range(len(blocks)):
         rate = np.float32(rate_first + (rate_last - rate_first) * b / len(blocks))
         for r in range(blocks[b] * BLOCK, min(n, (blocks[b] + 1) * BLOCK)):
-            start = indptr[r]
-            size = indptr[r + 1] - start
-            if size > len(x):
-                x = np.empty(2 * size, np.float32)
+            if indptr[r + 1] - indptr[r] > len(x):
+                x = np.empty(2 * (indptr[r + 1] - indptr[r]), np.float32)
+                features = np.empty(len(x), np.uint32)
+            size = 0
             norm = np.float32(0)
+            for j in range(indptr[r], indptr[r + 1]):
+                random ^= random << np.uint64(13)  # xorshift64 (Marsaglia 2003)
+                random ^= random >> np.uint64(7)
+                random ^= random << np.uint64(17)
+                if (random >> np.uint64(20)) & np.uint64(65535) < threshold:
+                    continue
+                f = ids[j] & mask
+                v = idf[f] * tf[ids[j] >> np.uint32(ID_BITS)]
+                features[size] = f
+                x[size] = v
+                norm += v * v
+                size += 1
             for k in range(width):
                 z[k] = bias[k]
-            for j in range(size):
-                code = ids[start + j]
-                v = idf[code & mask] * tf[code >> np.uint32(ID_BITS)]
-                x[j] = v
-                norm += v * v
-            if norm > 0:
+            if size > 0:
                 norm = one / np.sqrt(norm)
             for j in range(size):
-                f = ids[start + j] & mask
+                f = features[j]
                 v = x[j] * norm
                 x[j] = v
                 for k in range(width):
@@ -250,7 +267,7 @@ def learn(
                 bias_squares[k] += g[k] * g[k]
                 bias[k] -= np.float32(0.1) * rate * g[k] / np.sqrt(bias_squares[k])
             for j in range(size):
-                f = ids[start + j] & mask
+                f = features[j]
                 v = x[j]
                 s = squares[f] + v * v * length
                 squares[f] = s

@@ -21,7 +21,6 @@ import numpy as np
 from shelfcheck.__about__ import __version__
 from shelfcheck.config import LinearSettings, TextSettings
 from shelfcheck.errors import NotEnoughDataError, WorkspaceError
-from shelfcheck.models.base import Term
 from shelfcheck.models.calibration import Calibration
 from shelfcheck.models.ngrams import encode_tokens, field_tokens, thread_count
 from shelfcheck.progress import NullProgress
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from shelfcheck.models.base import Term
     from shelfcheck.models.encode import Encoded
     from shelfcheck.progress import Progress
 
@@ -120,9 +120,9 @@ class LinearModel:
             encoded.ids,
             rows[kept],
             labels[kept],
-            len(names),
-            encoded.hash_bits,
-            settings,
+            n_classes=len(names),
+            hash_bits=encoded.hash_bits,
+            settings=settings,
             threads=thread_count(threads),
             seed=seed,
             progress=progress or NullProgress(),
@@ -229,7 +229,7 @@ class LinearModel:
 
         home = Path(folder)
         home.mkdir(parents=True, exist_ok=True)
-        tensors = {
+        tensors: dict[str, npt.NDArray[Any]] = {
             "buckets": self.buckets,
             "idf": self.idf,
             "weights": self.weights.astype(np.float16),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
@@ -117,7 +118,7 @@ def terms(token_string: str) -> list[str]:
     """The distinct words and word pairs of a token string, in order of first appearance."""
     words = token_string.split()
     found = dict.fromkeys(words[:1])
-    for before, word in zip(words, words[1:], strict=False):
+    for before, word in itertools.pairwise(words):
         found[word] = None
         found[f"{before} {word}"] = None
     return list(found)
@@ -145,13 +146,10 @@ def _joined(columns: Sequence[pa.Array]) -> tuple[npt.NDArray[np.uint8], npt.NDA
     pieces = []
     base = 0
     for i, column in enumerate(columns):
-        if column.null_count:
-            column = column.fill_null("")
-        if not pa.types.is_string(column.type):
-            column = column.cast(pa.string())
-        _, where, what = column.buffers()
+        filled = (column if column.type == pa.string() else column.cast(pa.string())).fill_null("")
+        _, where, what = filled.buffers()
         if n and where is not None:
-            ends = np.frombuffer(where, np.int32)[column.offset : column.offset + n + 1].astype(np.int64)
+            ends = np.frombuffer(where, np.int32)[filled.offset : filled.offset + n + 1].astype(np.int64)
             piece = (
                 np.frombuffer(what, np.uint8)[ends[0] : ends[-1]]
                 if what is not None

@@ -147,7 +147,7 @@ def evaluate_held_out(
 def evaluate_rows(
     model: LinearModel, encoded: Encoded, rows: npt.NDArray[np.int64], threads: int = 0
 ) -> Evaluation:
-    """Judge a model on some encoded reviews; those of categories it does not know are left out and counted."""
+    """Judge a model on some encoded reviews; those of categories it does not know are only counted."""
     labels = labels_for(encoded, model.categories)[rows]
     known = labels >= 0
     if not known.any():

@@ -88,7 +88,7 @@ def out_of_fold(
     ]
     for fold, (model, calibration) in enumerate(zip(models, calibrations, strict=True)):
         model.calibrated(calibration).save(out / f"fold-{fold}")
-    hits = _write(encoded, logits, fold_of, calibrations, categories, out, progress)
+    hits = _write(encoded, logits, fold_of, calibrations, categories, out=out, progress=progress)
     del logits
     scratch.unlink()
     known = int((labels >= 0).sum())
@@ -132,6 +132,7 @@ def _write(
     fold_of: npt.NDArray[np.int16],
     calibrations: list[Calibration],
     categories: list[str],
+    *,
     out: Path,
     progress: Progress,
 ) -> int:

@@ -135,3 +135,11 @@ def test_inputs_are_frozen(tmp_path: Path) -> None:
     inputs = factory.write_inputs(tmp_path, findings=2)
     with pytest.raises(dataclasses.FrozenInstanceError):
         inputs.title = "other"  # type: ignore[misc]
+
+
+def test_made_up_findings_have_the_columns_of_the_audits() -> None:
+    from shelfcheck.audit.miscategorised_products import SCHEMA as MISCATEGORISED
+    from shelfcheck.audit.misplaced_reviews import SCHEMA as MISPLACED
+
+    assert set(factory.MISPLACED.names) == set(MISPLACED.names)
+    assert set(factory.MISCATEGORISED.names) == set(MISCATEGORISED.names)

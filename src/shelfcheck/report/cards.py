@@ -183,6 +183,8 @@ def _peers(row: dict[str, Any]) -> str:
         row["product_agreeing"] or 0,
         words(row["assigned_category"]),
     )
+    if not row["product_id"]:
+        return "Its product is unknown, so no other reviews can be asked."
     if not total:
         return "The product has no other reviews."
     if total == 1:

@@ -76,7 +76,7 @@ def read_findings(folder: Path, limit: int) -> Findings:
         with file:
             narrow = file.read(columns=["score", "assigned_category", "suggested_category"])
             rows = _first(file, limit)
-        skipped = {str(reason): int(n) for reason, n in (summary.get("skipped") or {}).items()}
+        skipped = {str(reason): int(n) for reason, n in (summary.get("skipped") or {}).items() if n}
         scores = _column(narrow, "score")
         return Findings(
             kind=str(summary.get("kind", folder.name)),

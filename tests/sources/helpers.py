@@ -130,7 +130,11 @@ def where(rejected: Sequence[dict[str, Any]]) -> list[tuple[int | None, str]]:
 def pds_table(n: int = 3, **columns: pa.Array) -> pa.Table:
     """A Parquet form of the published rows; columns replace or (None) drop."""
     base = dict(
-        zip(schema.REVIEW_SCHEMA.names, zip(*[pds_row(review_id=f"R{i}").split("\t") for i in range(n)], strict=True), strict=True)
+        zip(
+            schema.REVIEW_SCHEMA.names,
+            zip(*[pds_row(review_id=f"R{i}").split("\t") for i in range(n)], strict=True),
+            strict=True,
+        )
     )
     table = pa.table({name: pa.array(list(values)) for name, values in base.items()})
     for name in ("star_rating", "helpful_votes", "total_votes"):

@@ -44,11 +44,20 @@ def test_ucsd_2018(tmp_path: Path) -> None:
     }
     assert reviews[1]["review_body"] is None
     assert reviews[1]["review_date"] == dt.date(2016, 9, 1)
-    assert (reviews[2]["star_rating"], reviews[2]["verified_purchase"], reviews[2]["review_body"]) == (5, False, None)
+    assert (reviews[2]["star_rating"], reviews[2]["verified_purchase"], reviews[2]["review_body"]) == (
+        5,
+        False,
+        None,
+    )
 
 
 def test_ucsd_2014_votes(tmp_path: Path) -> None:
-    rows = [ucsd_row(helpful=[2, 3], verified=...), ucsd_row(helpful=[0, 0]), ucsd_row(), ucsd_row(helpful=[2])]
+    rows = [
+        ucsd_row(helpful=[2, 3], verified=...),
+        ucsd_row(helpful=[0, 0]),
+        ucsd_row(),
+        ucsd_row(helpful=[2]),
+    ]
     reviews, rejected = read(write(tmp_path / "reviews_Books_5.json.gz", json_lines(rows)))
     assert [(r["helpful_votes"], r["total_votes"]) for r in reviews] == [(2, 3), (0, 0), (None, None)]
     assert where(rejected) == [(4, "bad_number")]
@@ -145,7 +154,9 @@ def test_ucsd_2014_metadata_is_python(tmp_path: Path) -> None:
 def test_metadata_goes_to_its_own_stem_and_is_reported_once(tmp_path: Path) -> None:
     for name in ("Books", "Music"):
         write(tmp_path / f"{name}_5.json", json_lines([ucsd_row(asin="B1")]))
-        write(tmp_path / f"meta_{name}.json", json_lines([{"asin": "B1", "title": name, "category": []}, "x"]))
+        write(
+            tmp_path / f"meta_{name}.json", json_lines([{"asin": "B1", "title": name, "category": []}, "x"])
+        )
     write(tmp_path / "Toys_5.json", json_lines([ucsd_row(asin="B1")]))
     reviews, rejected = read(tmp_path)
     assert [r["product_title"] for r in reviews][:2] == ["Books", "Music"]
@@ -153,7 +164,11 @@ def test_metadata_goes_to_its_own_stem_and_is_reported_once(tmp_path: Path) -> N
 
 
 def test_amazon_2023(tmp_path: Path) -> None:
-    rows = [amazon_row(), amazon_row(parent_asin=None), amazon_row(parent_asin=..., title=..., helpful_vote=0)]
+    rows = [
+        amazon_row(),
+        amazon_row(parent_asin=None),
+        amazon_row(parent_asin=..., title=..., helpful_vote=0),
+    ]
     reviews, rejected = read(write(tmp_path / "Gift_Cards.jsonl", json_lines(rows)))
     assert rejected == []
     assert reviews[0] == {
@@ -177,10 +192,25 @@ def test_amazon_2023(tmp_path: Path) -> None:
 
 
 def test_amazon_2023_metadata(tmp_path: Path) -> None:
-    write(tmp_path / "All_Beauty.jsonl", json_lines([amazon_row(), amazon_row(parent_asin="B9"), amazon_row(rating=6)]))
+    write(
+        tmp_path / "All_Beauty.jsonl",
+        json_lines([amazon_row(), amazon_row(parent_asin="B9"), amazon_row(rating=6)]),
+    )
     meta: list[dict[str, Any]] = [
-        {"parent_asin": "B1", "main_category": "AMAZON FASHION", "title": "Cup", "store": "S", "categories": []},
-        {"parent_asin": "B9", "main_category": None, "title": "Jar", "average_rating": 4.5, "categories": ["A"]},
+        {
+            "parent_asin": "B1",
+            "main_category": "AMAZON FASHION",
+            "title": "Cup",
+            "store": "S",
+            "categories": [],
+        },
+        {
+            "parent_asin": "B9",
+            "main_category": None,
+            "title": "Jar",
+            "average_rating": 4.5,
+            "categories": ["A"],
+        },
     ]
     write(tmp_path / "meta_All_Beauty.jsonl", json_lines(meta))
     reviews, rejected = read(tmp_path)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -15,6 +14,9 @@ from shelfcheck.errors import SourceError
 from shelfcheck.sources import find_sources
 
 from .helpers import PDS_HEADER, pds_row, pds_table, read, reasons, where, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 TOMORROW = dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
 
@@ -103,13 +105,19 @@ def test_values_that_are_kept(tmp_path: Path, changes: dict[str, str], column: s
     ],
 )
 def test_rows_that_are_rejected(tmp_path: Path, row: str, reason: str) -> None:
-    reviews, rejected = read(write(tmp_path / "a.tsv", tsv(pds_row(review_id="RA"), row, pds_row(review_id="RB"))))
+    reviews, rejected = read(
+        write(tmp_path / "a.tsv", tsv(pds_row(review_id="RA"), row, pds_row(review_id="RB")))
+    )
     assert [review["review_id"] for review in reviews] == ["RA", "RB"]
     assert where(rejected) == [(3, reason)]
 
 
 def test_invalid_utf8_rejects_its_row_alone(tmp_path: Path) -> None:
-    text = tsv(pds_row(), pds_row(review_body="XX"), pds_row(review_body="é")).encode().replace(b"XX", b"\xe9t\xe9")
+    text = (
+        tsv(pds_row(), pds_row(review_body="XX"), pds_row(review_body="é"))
+        .encode()
+        .replace(b"XX", b"\xe9t\xe9")
+    )
     reviews, rejected = read(write(tmp_path / "a.tsv", text))
     assert where(rejected) == [(3, "invalid_utf8")]
     assert "�" in rejected[0]["detail"]
@@ -153,7 +161,9 @@ def test_missing_columns(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"review_body is missing.*\[source.columns\]"):
         read(write(tmp_path / "a.tsv", text))
     at = names.index("product_category")
-    cut = "\n".join("\t".join(v for i, v in enumerate(line.split("\t")) if i != at) for line in tsv(pds_row()).split("\n"))
+    cut = "\n".join(
+        "\t".join(v for i, v in enumerate(line.split("\t")) if i != at) for line in tsv(pds_row()).split("\n")
+    )
     with pytest.raises(SourceError, match="product_category is missing"):
         read(write(tmp_path / "b.tsv", cut))
     reviews, _ = read(tmp_path / "b.tsv", settings=SourceSettings(category="gift card"))
@@ -247,7 +257,9 @@ def test_parquet_faults_name_the_row(tmp_path: Path) -> None:
 def test_hive_partitions(tmp_path: Path) -> None:
     folder = tmp_path / "product_category=Health%20%26%20Personal%20Care" / "year=2014"
     folder.mkdir(parents=True)
-    pq.write_table(pds_table(product_category=None, year=pa.array([1, 2, 3])), folder / "part-0.snappy.parquet")
+    pq.write_table(
+        pds_table(product_category=None, year=pa.array([1, 2, 3])), folder / "part-0.snappy.parquet"
+    )
     sources = find_sources([str(tmp_path)], SourceSettings(category="Other"))
     assert [source.format for source in sources] == ["pds"]
     reviews, _ = read(tmp_path, settings=SourceSettings(category="Other"))

@@ -35,7 +35,13 @@ MAPPED = SourceSettings(
             "a.jsonl",
             json_lines(
                 [
-                    {"No": 1, "Stars": 5, "Text": 'Says "hi", then\nleaves', "Shelf": "gift card", "more": [1]},
+                    {
+                        "No": 1,
+                        "Stars": 5,
+                        "Text": 'Says "hi", then\nleaves',
+                        "Shelf": "gift card",
+                        "more": [1],
+                    },
                     {"No": 2, "Stars": None, "Text": "x", "Shelf": "Toys"},
                 ]
             ),
@@ -52,7 +58,9 @@ def test_forms(tmp_path: Path, name: str, text: str) -> None:
 
 
 def test_parquet(tmp_path: Path) -> None:
-    table = pa.table({"No": [1, 2], "Stars": [5.0, None], "Text": ["a", "b"], "Shelf": ["x", "y"], "z": [0, 0]})
+    table = pa.table(
+        {"No": [1, 2], "Stars": [5.0, None], "Text": ["a", "b"], "Shelf": ["x", "y"], "z": [0, 0]}
+    )
     pq.write_table(table, tmp_path / "a.parquet")
     reviews, _ = read(tmp_path / "a.parquet", settings=MAPPED)
     assert [(r["review_id"], r["star_rating"]) for r in reviews] == [("1", 5), ("2", None)]
@@ -81,7 +89,9 @@ def test_wrong_mappings(tmp_path: Path) -> None:
         read(path, settings=MAPPED)
     with pytest.raises(SourceError, match=r"source.columns.body: no such column"):
         read(path, settings=SourceSettings(columns={"body": "a"}))
-    reviews, _ = read(path, settings=SourceSettings(columns={"review_body": "b"}, category="Toys", marketplace="DE"))
+    reviews, _ = read(
+        path, settings=SourceSettings(columns={"review_body": "b"}, category="Toys", marketplace="DE")
+    )
     assert (reviews[0]["product_category"], reviews[0]["marketplace"]) == ("Toys", "DE")
 
 

@@ -1,4 +1,4 @@
-"""Checks of single values, shared by all readers: whatever type a column came in, out comes the canonical one.
+"""Checks of values, shared by all readers: whatever type a column came in, out comes the canonical one.
 
 A missing value is null; a value that cannot be what its column holds rejects its row, with
 the reason of the first column that is wrong.
@@ -6,7 +6,6 @@ the reason of the first column that is wrong.
 
 from __future__ import annotations
 
-import datetime as dt
 import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -20,6 +19,7 @@ from shelfcheck.sources import dates
 from shelfcheck.sources.categories import normalise
 
 if TYPE_CHECKING:
+    import datetime as dt
     from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
@@ -116,7 +116,7 @@ def canonical(
 
 
 def int64(values: npt.NDArray[np.int64]) -> pa.Array:
-    """A numpy array as Arrow, without a copy and without importing pandas, as `pa.array` would."""
+    """A numpy array as Arrow, without a copy."""
     return pa.Array.from_buffers(pa.int64(), len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
 
 
@@ -126,23 +126,30 @@ def convert(field: pa.Field, raw: pa.Array) -> Converted:
         raw = raw.combine_chunks()
     if isinstance(raw, pa.ExtensionArray):
         raw = raw.storage
-    kind = raw.type
-    if pa.types.is_integer(kind) and field.type == pa.int32():
-        return _integers(raw, *_BOUNDS[field.name])
-    if pa.types.is_floating(kind) and field.type == pa.int32():
-        return _distinct_integers(raw.cast(pa.float64()), *_BOUNDS[field.name])
-    if pa.types.is_boolean(kind) and field.type == pa.int32():
-        return pa.nulls(len(raw), pa.int32()), _faults(_valid(raw), _BOUNDS[field.name][2])
-    if pa.types.is_boolean(kind) and field.type == pa.bool_():
-        return raw, []
-    if field.type == pa.date32():
-        if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-            return _in_time(raw.cast(pa.date32(), safe=False), [])
-        if pa.types.is_integer(kind) or pa.types.is_floating(kind):
-            return _in_time(*_distinct(raw, dates.from_number, pa.date32(), "bad_date"))
+    typed = _convert_typed(field, raw)
+    if typed is not None:
+        return typed
     text, faults = to_text(raw)
     array, more = _convert_text(field, text)
     return array, faults + more
+
+
+def _convert_typed(field: pa.Field, raw: pa.Array) -> Converted | None:
+    """A column of numbers, flags or times as its canonical type; None for what is best read as text."""
+    kind = raw.type
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind)
+    if field.type == pa.int32() and pa.types.is_boolean(kind):
+        return pa.nulls(len(raw), pa.int32()), _faults(_valid(raw), _BOUNDS[field.name][2])
+    if field.type == pa.int32() and number:
+        parse = _integers if pa.types.is_integer(kind) else _distinct_integers
+        return parse(raw, *_BOUNDS[field.name])
+    if field.type == pa.bool_() and pa.types.is_boolean(kind):
+        return raw, []
+    if field.type == pa.date32() and (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+        return _in_time(raw.cast(pa.date32(), safe=False), [])
+    if field.type == pa.date32() and number:
+        return _in_time(*_distinct(raw, dates.from_number, pa.date32(), "bad_date"))
+    return None
 
 
 def _convert_text(field: pa.Field, text: pa.Array) -> Converted:
@@ -305,7 +312,7 @@ def _in_time(array: pa.Array, faults: list[Fault]) -> Converted:
     """Dates, with those before 1990 and those to come as faults."""
     days = array.cast(pa.int32())
     bounds = pc.min_max(days).as_py()
-    if bounds["min"] is None or (dates.FIRST_DAY <= bounds["min"] and bounds["max"] <= dates.last_day()):
+    if bounds["min"] is None or (bounds["min"] >= dates.FIRST_DAY and bounds["max"] <= dates.last_day()):
         return array, faults
     early = pc.less(days, dates.FIRST_DAY).fill_null(False)  # noqa: FBT003
     late = pc.greater(days, dates.last_day()).fill_null(False)  # noqa: FBT003

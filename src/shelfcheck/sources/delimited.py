@@ -31,7 +31,7 @@ class Fields(NamedTuple):
     lines: npt.NDArray[np.int64]  # 1-based
 
 
-def split(
+def split(  # noqa: PLR0917 - all of them are plain facts of one call
     block: Block, delimiter: bytes, width: int, wanted: Sequence[int], rejects: Rejects, header: bytes = b""
 ) -> Fields:
     """Cut a block into fields.

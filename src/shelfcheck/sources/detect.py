@@ -85,7 +85,7 @@ def detect(path: str, settings: SourceSettings, category: str | None = None) -> 
 def _format(columns: list[str], objects: list[dict[str, Any]], sample: bytes) -> str:
     if objects:
         for form, reader in (("ucsd", ucsd), ("amazon2023", amazon2023)):
-            if reader.is_reviews(objects) or reader.is_metadata(objects):  # type: ignore[attr-defined]
+            if reader.is_reviews(objects) or reader.is_metadata(objects):
                 return form
         return "table"
     if not columns:

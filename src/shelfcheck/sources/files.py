@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
-
 import numpy as np
 
 from shelfcheck.errors import SourceError
@@ -29,7 +28,6 @@ PARQUET_MAGIC: Final = b"PAR1"
 BLOCK_BYTES: Final = 8 << 20  # decompressed bytes handed on at once
 MAX_LINE_BYTES: Final = 16 << 20  # a longer line is no review; it is rejected unread
 _INPUT_BYTES: Final = 256 << 10  # compressed bytes read at once
-_RETRY_BYTES: Final = 64  # step that finds how far a damaged gzip block can be read
 
 READ_ERRORS: Final = (OSError, EOFError, ValueError)  # pyarrow's errors are among them
 
@@ -69,7 +67,7 @@ def open_binary(path: str) -> Iterator[IO[bytes]]:
         file.close()
 
 
-def _open(path: str) -> Any:  # noqa: ANN401 - any binary file
+def _open(path: str) -> Any:
     if not is_url(path):
         return Path(local_path(path)).open("rb", buffering=0)
     import fsspec  # noqa: PLC0415 - only for URLs
@@ -151,11 +149,11 @@ class _Gzip(ByteStream):
             self._done = True
             self.broken = "bytes after the gzip stream are no gzip"
 
-    def _salvage(self, inflate: Any) -> bytes:  # noqa: ANN401 - zlib's type has no public name
+    def _salvage(self, inflate: Any) -> bytes:
         pieces = []
         try:
-            for start in range(0, len(self._input), _RETRY_BYTES):
-                pieces.append(inflate.decompress(self._input[start : start + _RETRY_BYTES]))
+            for i in range(len(self._input)):  # byte by byte: a call that fails gives nothing
+                pieces.append(inflate.decompress(self._input[i : i + 1]))  # noqa: PERF401 - kept on failure
         except zlib.error:
             pass
         return b"".join(pieces)
@@ -193,7 +191,7 @@ class _Counted:
         self._stream = stream
 
     def read(self, size: int = -1) -> bytes:
-        return self._stream._take(size if size >= 0 else _INPUT_BYTES)  # noqa: SLF001 - same module
+        return self._stream._take(size if size >= 0 else _INPUT_BYTES)
 
     def close(self) -> None:
         """The owner closes the file."""

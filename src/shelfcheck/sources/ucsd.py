@@ -127,10 +127,9 @@ def _category(columns: Mapping[str, pa.Array]) -> pa.Array:
     names = [
         _first(new) or _first(old) or _first(main)
         for new, old, main in zip(
-            columns["category"].to_pylist(), columns["categories"].to_pylist(), columns["main_cat"].to_pylist(),
-            strict=True,
+            *(columns[key].to_pylist() for key in ("category", "categories", "main_cat")), strict=True
         )
-    ]  # fmt: skip
+    ]
     return pa.array(names, pa.string())
 
 

@@ -107,7 +107,7 @@ class Language:
         """A template for each sentence, from its group and polarity (0 bad, 1 neutral, 2 good)."""
         return self._group_start[group, polarity] + _pick(rng, self._group_count[group, polarity])
 
-    def compose(
+    def compose(  # noqa: PLR0917 - one array an aspect of the texts
         self,
         rng: np.random.Generator,
         sentences: Ints,

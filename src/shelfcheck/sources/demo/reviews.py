@@ -168,7 +168,8 @@ def _other_products(rng: np.random.Generator, shop: Shop, product: Ints) -> Ints
     """Products of another category to put reviews on, popular ones more often."""
     other = np.searchsorted(shop.popularity, rng.random((len(product), 4)), side="right")
     differs = shop.category[other] != shop.true_category[product][:, None]
-    return other[np.arange(len(product)), differs.argmax(axis=1)]
+    chosen: Ints = other[np.arange(len(product)), differs.argmax(axis=1)]
+    return chosen
 
 
 def _misplaced_truth(
@@ -186,7 +187,7 @@ def _misplaced_truth(
     ]
 
 
-def _plant_copies(
+def _plant_copies(  # noqa: PLR0917
     rng: np.random.Generator,
     table: pa.RecordBatch,
     copies: Ints,

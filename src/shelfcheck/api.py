@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from shelfcheck.models.evaluation import Evaluation
     from shelfcheck.models.linear import LinearModel
     from shelfcheck.pipeline import RunResult
+    from shelfcheck.predict.batch import Predicted
     from shelfcheck.progress import Progress
     from shelfcheck.sources.demo import GeneratedFiles
     from shelfcheck.stages import StageResult
@@ -128,14 +129,6 @@ def evaluate(
 
 
 @dataclass(frozen=True)
-class Predicted:
-    """How a batch prediction ended: rows predicted and rows that could not be read."""
-
-    reviews: int
-    rejected: int
-
-
-@dataclass(frozen=True)
 class TextPrediction:
     """What a model thinks of one text.
 
@@ -171,14 +164,13 @@ def predict(
     model = _model(workspace)
     from shelfcheck.predict.batch import predict as predict_sources  # noqa: PLC0415 - loads pyarrow
 
-    reviews, rejected = predict_sources(
+    return predict_sources(
         model,
         _sources(source, settings),
         output,
         progress or NullProgress(),
         threads=settings.run.threads,
     )
-    return Predicted(reviews, rejected)
 
 
 def predict_text(

@@ -160,7 +160,7 @@ class MonthWriter:
                 STORED_SCHEMA,
                 compression="zstd",
                 use_dictionary=_REPEATING,
-                write_page_index=False,
+                write_statistics=[schema.REVIEW_DATE],  # ranges of ids and texts would prune nothing
             )
             partition.parts += 1
         self._open[month] = None

@@ -55,7 +55,8 @@ def prepare(
     `summary.json`, `summary.csv` and, with `prepare.csv`, `csv/YYYY-MM.csv.gz`. Within a
     month, rows stand in the order of the input. Memory does not grow with the input: about
     a fifth of `run.memory_limit` for rows by month, a quarter for duplicates, and some
-    batches for each thread. On disk the input's size is needed once more while it runs.
+    batches for each thread. On disk, the uncompressed size of the
+    input is needed while it runs.
 
     Args:
         sources: what to read, in order.

@@ -1,0 +1,181 @@
+"""How a review agrees with a category and with the other reviews of a product.
+
+All features are functions of calibrated out-of-fold probabilities p(c | text) alone. In the formulas
+a is the assigned category, b the best other one, pi(c) the mean of p(c | text) over all reviews,
+C(a, c) its mean over the reviews assigned to a (what genuine reviews of a look like: natural confusion
+of categories is in it), and q(c) its mean over the *other* reviews of the product, shrunk towards
+C(a, ·) by one review's worth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from shelfcheck.audit.judged import Judged
+
+    Floats = npt.NDArray[np.float32]
+
+FEATURES: Final = (
+    "log_p_assigned",
+    "p_best_other",
+    "surprise_in_category",  # -log sum_c p(c|x) C(a,c) / pi(c): against the usual confusion of a
+    "surprise_on_product",  # -log sum_c p(c|x) q(c) / pi(c): against the product's other reviews
+    "product_assigned",  # q(a)
+    "product_best_other",  # q(b)
+    "usual_best_other",  # C(a, b)
+    "usual_assigned",  # C(a, a)
+    "product_hits",  # share of the others whose likeliest category is their assigned one, shrunk
+    "product_log_p",  # mean log p(assigned) of the others, shrunk
+    "log_others",  # log(1 + number of other reviews)
+    "entropy",  # of p(c|x), nats: a text that tells nothing is flat
+    "log_assigned",  # log pi(a)
+    "log_best_other",  # log pi(b)
+)
+SCALED: Final = (2, 3, 4, 5, 8)  # features whose weight depends on how many other reviews there are
+BY: Final = FEATURES.index("log_others")
+
+_PRIOR_REVIEWS: Final = 1.0
+_CATEGORY_PRIOR: Final = 10.0
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """Sums over the judged reviews of each product and each category.
+
+    Memory: 4 K + 16 bytes a product.
+
+    Attributes:
+        pi: float32 (K).
+        category_sum: float32 (K, K), sum of p over the reviews assigned to each category.
+        category_n: int64 (K).
+        product_sum: float32 (P, K), sum of p over the product's reviews.
+        product_n: int64 (P).
+        product_hits: float32 (P), reviews whose likeliest category is their assigned one.
+        product_log_p: float32 (P), sum of log p(assigned).
+    """
+
+    pi: Floats
+    category_sum: Floats
+    category_n: npt.NDArray[np.int64]
+    product_sum: Floats
+    product_n: npt.NDArray[np.int64]
+    product_hits: Floats
+    product_log_p: Floats
+
+    @classmethod
+    def gather(cls, judged: Judged) -> Agreement:
+        """One pass over the log probabilities, in chunks."""
+        k = len(judged.categories)
+        product_sum = np.zeros((judged.n_products, k), np.float32)
+        product_n = np.zeros(judged.n_products, np.int64)
+        hits = np.zeros(judged.n_products, np.float32)
+        log_p = np.zeros(judged.n_products, np.float32)
+        category_sum = np.zeros((k, k), np.float64)
+        for rows in judged.chunks(np.flatnonzero(judged.assigned >= 0)):
+            logs = judged.rows_of(rows)
+            a = judged.assigned[rows].astype(np.int64)
+            p = np.exp(logs)
+            np.add(category_sum, one_hot_sum(a, p, k), out=category_sum)
+            own = logs[np.arange(len(rows)), a]
+            on = np.flatnonzero(judged.product[rows] >= 0)
+            if len(on) == 0:
+                continue
+            products, place, n = np.unique(judged.product[rows][on], return_inverse=True, return_counts=True)
+            product_sum[products] += one_hot_sum(place, p[on], len(products))
+            product_n[products] += n
+            hit = (logs.argmax(axis=1) == a)[on]
+            hits[products] += np.bincount(place, hit, len(products)).astype(np.float32)
+            log_p[products] += np.bincount(place, own[on], len(products)).astype(np.float32)
+        category_n = np.bincount(judged.assigned[judged.assigned >= 0], minlength=k)
+        pi = (category_sum.sum(axis=0) + 1e-3) / max(category_n.sum(), 1)
+        return cls(
+            pi=pi.astype(np.float32),
+            category_sum=category_sum.astype(np.float32),
+            category_n=category_n,
+            product_sum=product_sum,
+            product_n=product_n,
+            product_hits=hits,
+            product_log_p=log_p,
+        )
+
+    def usual(self) -> Floats:
+        """C(a, c), float32 (K, K), shrunk towards pi where a category is small."""
+        shrunk = self.category_sum + _CATEGORY_PRIOR * self.pi
+        found: Floats = (shrunk / (self.category_n[:, None] + _CATEGORY_PRIOR)).astype(np.float32)
+        return found
+
+    def features(
+        self,
+        logs: Floats,
+        assigned: npt.NDArray[np.int64],
+        product: npt.NDArray[np.int64],
+        leave: Floats,
+    ) -> tuple[Floats, npt.NDArray[np.int64]]:
+        """Features of reviews placed on products.
+
+        Args:
+            logs: log probabilities (n, K).
+            assigned: category of each placing (n).
+            product: product of each placing (n), -1 for none.
+            leave: log probabilities of a review of each product (n, K) that is left out of the
+                product's sums: the review itself where it stands there, else the one that it
+                takes the place of.
+
+        Returns:
+            float32 (n, len(FEATURES)) and the best other category (n).
+        """
+        at = np.arange(len(logs))
+        on = product >= 0
+        j = product
+        p = np.exp(logs)
+        log_a = logs[at, assigned]
+        others = logs.copy()
+        others[at, assigned] = -np.inf
+        best = others.argmax(axis=1)
+        usual = self.usual()[assigned]  # (n, K)
+        n = np.zeros(len(logs), np.float32)
+        total = np.zeros_like(p)
+        hits, log_others = n.copy(), n.copy()
+        n[on] = self.product_n[j[on]] - 1
+        total[on] = self.product_sum[j[on]] - np.exp(leave[on])
+        hits[on] = self.product_hits[j[on]] - (leave.argmax(axis=1) == assigned)[on]
+        log_others[on] = self.product_log_p[j[on]] - leave[at, assigned][on]
+        q = (np.maximum(total, 0) + _PRIOR_REVIEWS * usual) / (n + _PRIOR_REVIEWS)[:, None]
+        likelihood = p / self.pi  # p(x|c) up to a factor of x
+        found = np.stack(
+            [
+                log_a,
+                p[at, best],
+                -np.log((likelihood * usual).sum(axis=1) + 1e-9),
+                -np.log((likelihood * q).sum(axis=1) + 1e-9),
+                q[at, assigned],
+                q[at, best],
+                usual[at, best],
+                usual[at, assigned],
+                (hits + 1) / (n + 1.2),
+                (log_others - 1) / (n + 1),
+                np.log1p(np.maximum(n, 0)),
+                -(p * logs).sum(axis=1),
+                np.log(self.pi[assigned]),
+                np.log(self.pi[best]),
+            ],
+            axis=1,
+        ).astype(np.float32)
+        return found, best
+
+
+def one_hot_sum(code: npt.NDArray[np.int64], values: Floats, n: int) -> Floats:
+    """Sum of the rows of `values` (m, K) by code, float32 (n, K)."""
+    order = np.argsort(code, kind="stable")
+    ordered = code[order]
+    found = np.zeros((n, values.shape[1]), np.float32)
+    if len(order):
+        first = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+        found[ordered[first]] = np.add.reduceat(values[order], first, axis=0)
+    return found

@@ -13,7 +13,7 @@ import report_factory as factory
 from shelfcheck.errors import WorkspaceError
 from shelfcheck.report.facts import by_support, fill_months, read_evaluation, read_intake, read_json
 from shelfcheck.report.findings import read_findings
-from shelfcheck.report.wording import number, percent, plural
+from shelfcheck.report.wording import about, number, percent, plural
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,6 +127,7 @@ def test_percent_never_claims_a_whole(share: float, digits: int, text: str) -> N
 
 def test_numbers() -> None:
     assert number(1234567) == "1,234,567"
+    assert [about(n) for n in (0, 0.2, 0.6, 1200)] == ["about 0", "fewer than one", "about 1", "about 1,200"]
     assert plural(1, "review") == "1 review"
     assert plural(2, "review") == "2 reviews"
 

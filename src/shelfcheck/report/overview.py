@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from shelfcheck.report.wording import number, percent, plural, words
+from shelfcheck.report.wording import about, number, percent, plural, words
 
 if TYPE_CHECKING:
     from shelfcheck.models.evaluation import Evaluation
@@ -56,7 +56,7 @@ def overview(
     ):
         if findings is not None:
             sentences.append(_outcome(findings, noun))
-            tiles.append(Tile(name, number(findings.total), f"about {number(findings.expected)} real"))
+            tiles.append(Tile(name, number(findings.total), f"{about(findings.expected)} real"))
     if reviews is not None and reviews.pairs:
         first = reviews.pairs[0]
         sentences.append(
@@ -83,5 +83,5 @@ def _outcome(findings: Findings, noun: str) -> str:
     seem = "seems" if findings.total == 1 else "seem"
     return (
         f"{judged}{number(findings.total)} {seem} to stand in a wrong category; "
-        f"about {number(findings.expected)} of these are expected to be real faults."
+        f"{about(findings.expected)} of these are expected to be real faults."
     )

@@ -36,7 +36,7 @@ from shelfcheck.report.chart import CONFIG
 from shelfcheck.report.facts import read_evaluation, read_intake, read_json
 from shelfcheck.report.findings import read_findings
 from shelfcheck.report.overview import overview
-from shelfcheck.report.wording import day, number, percent, ratio, words
+from shelfcheck.report.wording import about, day, number, percent, ratio, words
 from shelfcheck.workspace import utc_now, write_atomically
 
 if TYPE_CHECKING:
@@ -218,6 +218,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters.update(
+        about=about,
         words=words,
         number=number,
         percent=percent,

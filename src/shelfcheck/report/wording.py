@@ -15,6 +15,11 @@ def number(n: float) -> str:
     return f"{n:,.0f}"
 
 
+def about(n: float) -> str:
+    """An expected number in words: about 12, fewer than one."""
+    return f"about {number(n)}" if n >= 0.5 or n == 0 else "fewer than one"
+
+
 def percent(share: float, digits: int = 0) -> str:
     """A share in 0..1 as per cent; never rounded up to a whole that it is not."""
     value = share * 100

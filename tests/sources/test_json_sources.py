@@ -8,13 +8,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from shelfcheck.config import SourceSettings
 from shelfcheck.errors import SourceError
 from shelfcheck.sources import find_sources
 
-from .helpers import amazon_row, json_lines, read, ucsd_row, where, write
+from .helpers import amazon_row, json_lines, pds_table, read, ucsd_row, where, write
 
 
 def test_ucsd_2018(tmp_path: Path) -> None:
@@ -226,6 +227,18 @@ def test_a_named_format_that_does_not_fit(tmp_path: Path) -> None:
     for form in ("ucsd", "amazon2023"):
         with pytest.raises(SourceError, match="--format table"):
             read(path, settings=SourceSettings(format=form))  # type: ignore[arg-type]
+
+
+def test_parquet_under_a_json_format(tmp_path: Path) -> None:
+    pq.write_table(pds_table(), tmp_path / "a.parquet")
+    with pytest.raises(SourceError, match="ucsd is JSON lines"):
+        read(tmp_path / "a.parquet", settings=SourceSettings(format="ucsd"))
+
+
+def test_a_first_line_longer_than_the_sample(tmp_path: Path) -> None:
+    rows = [ucsd_row(reviewText="word " * 100_000), ucsd_row()]
+    reviews, rejected = read(write(tmp_path / "Books_5.json", json_lines(rows)))
+    assert ([len(r["review_body"]) for r in reviews], rejected) == ([500_000, 25], [])
 
 
 def test_metadata_alone_is_no_source(tmp_path: Path) -> None:

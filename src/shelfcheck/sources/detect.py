@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from shelfcheck.sources import amazon2023, parquet, pds, table, ucsd
-from shelfcheck.sources.files import PARQUET_MAGIC, UnreadableError, head
+from shelfcheck.sources.files import MAX_LINE_BYTES, PARQUET_MAGIC, UnreadableError, head
 from shelfcheck.sources.jsonlines import first_objects
 
 if TYPE_CHECKING:
@@ -55,6 +55,12 @@ def detect(path: str, settings: SourceSettings, category: str | None = None) -> 
             f"{path}: the text is UTF-16, not UTF-8. Convert it with: iconv -f UTF-16 -t UTF-8 IN > OUT"
         )
     is_parquet = sample.startswith(PARQUET_MAGIC)
+    if not is_parquet and b"\n" not in sample and len(sample) >= _SAMPLE_BYTES:
+        sample = head(path, MAX_LINE_BYTES)  # metadata has long lines
+    if is_parquet and settings.format in {"ucsd", "amazon2023"}:
+        raise UnreadableError(
+            f"{path}: Parquet, while {settings.format} is JSON lines. Pass --format table and map its columns."
+        )
     columns: list[str] = []
     objects: list[dict[str, Any]] = []
     if is_parquet:
@@ -64,7 +70,7 @@ def detect(path: str, settings: SourceSettings, category: str | None = None) -> 
         if not objects and sample.lstrip(b"\xef\xbb\xbf \t\r\n")[:1] in (b"{", b"["):
             return _no_json_lines(path, sample)
     form = settings.format or _format(columns, objects, sample)
-    if form in {"ucsd", "amazon2023"} and not is_parquet:
+    if form in {"ucsd", "amazon2023"}:
         reader = ucsd if form == "ucsd" else amazon2023
         if reader.is_metadata(objects):
             return Detected(form, metadata=True)

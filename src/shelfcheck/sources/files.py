@@ -83,8 +83,9 @@ class ByteStream:
         broken: None, or what is wrong with the end of the file; known once `read` returned b"".
     """
 
-    def __init__(self, file: IO[bytes]) -> None:
+    def __init__(self, file: IO[bytes], start: bytes = b"") -> None:
         self._file = file
+        self._start = start  # read from the file already; not every remote file can seek
         self.position = 0
         self.broken: str | None = None
 
@@ -93,6 +94,10 @@ class ByteStream:
         return self._take(size)
 
     def _take(self, size: int) -> bytes:
+        if self._start:
+            data, self._start = self._start, b""
+            self.position += len(data)
+            return data
         try:
             data = self._file.read(size)
         except READ_ERRORS as error:
@@ -105,8 +110,8 @@ class ByteStream:
 class _Gzip(ByteStream):
     """Gzip, members one after another; trailing zero bytes are padding."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(file)
+    def __init__(self, file: IO[bytes], start: bytes) -> None:
+        super().__init__(file, start)
         self._inflate: Any = zlib.decompressobj(31)  # 31: gzip header and checksum
         self._input = b""
         self._done = False
@@ -162,8 +167,8 @@ class _Gzip(ByteStream):
 class _Zstd(ByteStream):
     """Zstandard through pyarrow's stream, frames one after another."""
 
-    def __init__(self, file: IO[bytes]) -> None:
-        super().__init__(file)
+    def __init__(self, file: IO[bytes], start: bytes) -> None:
+        super().__init__(file, start)
         import pyarrow as pa  # noqa: PLC0415 - most inputs need no zstd
 
         self._stream = pa.CompressedInputStream(pa.PythonFile(_Counted(self), mode="r"), "zstd")
@@ -207,16 +212,15 @@ def open_stream(path: str) -> Iterator[ByteStream]:
     with open_binary(path) as file:
         try:
             magic = file.read(4)
-            file.seek(0)
         except READ_ERRORS as error:
             raise UnreadableError(f"{path}: cannot be read: {error}") from error
         check_magic(path, magic)
         if magic.startswith(GZIP_MAGIC):
-            yield _Gzip(file)
+            yield _Gzip(file, magic)
         elif magic == ZSTD_MAGIC:
-            yield _Zstd(file)
+            yield _Zstd(file, magic)
         else:
-            yield ByteStream(file)
+            yield ByteStream(file, magic)
 
 
 def check_magic(path: str, magic: bytes) -> None:

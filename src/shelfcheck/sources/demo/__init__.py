@@ -3,7 +3,7 @@
 A shop of 22 categories sells products under Zipf's law to customers who write in template
 sentences: some tell of the product in words of its type, some say what fits anything, some are
 two words long. The work goes in chunks that depend on the seed and their number alone, so memory
-is bounded (about 300 MB, and 100 bytes a product) and the files are the same on every machine.
+is bounded (about 350 MB, and 100 bytes a product) and the files are the same on every machine.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from shelfcheck.sources.demo.writing import write_parquet, write_tsv
 
 __all__ = ["TRUTH_FILE", "TRUTH_SCHEMA", "GeneratedFiles", "generate"]
 
-CHUNK_ROWS: Final = 100_000
+CHUNK_ROWS: Final = 50_000
 TRUTH_FILE: Final = "truth.parquet"
 TRUTH_SCHEMA: Final = pa.schema(
     [
@@ -67,7 +67,7 @@ def generate(
 ) -> GeneratedFiles:
     """Write `reviews` reviews in the Amazon Customer Reviews schema, and `truth.parquet` beside them.
 
-    Files `reviews-00000.parquet` (or `.tsv.gz`) hold 100,000 rows each. Files that an earlier
+    Files `reviews-00000.parquet` (or `.tsv.gz`) hold 50,000 rows each. Files that an earlier
     run left in `out_dir` under these names are removed.
 
     Args:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from shelfcheck.config import SourceSettings
 from shelfcheck.errors import SourceError
-from shelfcheck.sources import find_sources
+from shelfcheck.sources import find_sources, quoted
 
 from .helpers import json_lines, read, where, write
 
@@ -139,6 +139,23 @@ def test_other_tables_in_a_folder_are_skipped_and_listed(tmp_path: Path) -> None
     sources = find_sources([str(tmp_path)], SourceSettings())
     assert [Path(source.path).name for source in sources] == ["a.csv"]
     assert {Path(path).name for path, _ in sources.skipped} == {"prices.csv", "settings.json"}
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.sampled_from('ab,"\n\r '), max_size=60), st.integers(1, 3))
+def test_pyarrow_is_used_only_where_it_reads_like_the_csv_module(text: str, width: int) -> None:
+    data = text.replace("\r", "\r\n").encode() + b"\n"
+    layout = quoted.Layout(b",", width, range(width), ["head"] * width)
+    fast = quoted._read_fast(data, 2, layout)
+    if fast is not None:
+        found, end, line = fast
+        rows = list(csv.reader(quoted._split_lines(data[:end].decode()), strict=True))
+        columns = [column.cast(pa.string()).to_pylist() for column in found.columns]
+        assert [list(row) for row in zip(*columns, strict=True)] == rows
+        assert line == 2 + data[:end].count(b"\n")
+        reader = csv.reader(quoted._split_lines(data[:end].decode()), strict=True)
+        starts = [2, *(2 + reader.line_num for _ in reader)][:-1]
+        assert found.lines.tolist() == starts
 
 
 cells = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)

@@ -1,7 +1,8 @@
 """Splits blocks of CSV with quotes: fields in quotes may hold delimiters, doubled quotes and line feeds.
 
-Whole blocks go through the csv module at once. A block that it refuses is read record by
-record, so that a stray quote costs the lines it spoils and no more.
+Blocks whose quotes are all where they belong go through pyarrow, others through the csv module,
+and what that refuses is read record by record, so that a stray quote costs the lines it spoils
+and no more.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from shelfcheck.sources.delimited import Fields
 
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 _MOST_LINES: Final = 200  # of one record, where quotes are broken
 _MOST_BYTES: Final = 1 << 18
 _MOST_CARRY: Final = 4 << 20  # a record that is open for longer is broken
+
+_QUOTE: Final = ord('"')
+_FEED: Final = ord("\n")
+_RETURN: Final = ord("\r")
 
 Record = tuple[int, list[str]]  # 1-based line it starts at, fields
 
@@ -49,6 +55,12 @@ def fields(blocks: Iterator[Block], layout: Layout, rejects: Rejects) -> Iterato
     for block in blocks:
         first = carry_line if carry else block.first_line
         data = carry + block.data
+        fast = _read_fast(data, first, layout)
+        if fast is not None:
+            found, end, line = fast
+            carry, carry_line = data[end:], line
+            yield found
+            continue
         utf8 = _is_utf8(data)
         records, carry, carry_line = _parse(data, first, layout, rejects, utf8=utf8, last=False)
         yield _columns(records, layout, rejects, utf8=utf8)
@@ -65,6 +77,63 @@ def parse_line(line: str, delimiter: str) -> list[str] | None:
     except csv.Error:
         return None
     return rows[0] if len(rows) == 1 else None
+
+
+def _read_fast(data: bytes, first: int, layout: Layout) -> tuple[Fields, int, int] | None:
+    """Columns, where the last record ends, and the line after it; None unless all is well-formed.
+
+    Well-formed: each quote that opens stands after a delimiter, a line feed or a quote, each that
+    closes before one; then pyarrow and the csv module read the same. No blank lines, no header.
+    """
+    import pyarrow.csv as pc_csv  # noqa: PLC0415 - only for CSV
+
+    octets = np.frombuffer(data, np.uint8)
+    quotes = np.flatnonzero(octets == _QUOTE)
+    feeds = np.flatnonzero(octets == _FEED)
+    ends = feeds[np.searchsorted(quotes, feeds) % 2 == 0]  # line feeds outside of quotes
+    if not len(ends):
+        return None
+    end = int(ends[-1]) + 1
+    octets, quotes = octets[:end], quotes[: np.searchsorted(quotes, end)]
+    starts = np.concatenate(([0], ends[:-1] + 1))
+    returns = np.flatnonzero(octets == _RETURN)
+    returns = returns[np.searchsorted(quotes, returns) % 2 == 0]
+    fence = np.zeros(256, bool)
+    fence[[_QUOTE, _FEED, layout.delimiter[0]]] = True
+    before = octets[quotes[::2] - 1] if len(quotes) and quotes[0] else octets[quotes[2::2] - 1]
+    after = octets[quotes[1::2] + 1]  # there is always a line feed behind
+    if (
+        (ends == starts).any()
+        or (octets[returns + 1] != _FEED).any()
+        or (octets[starts] == _RETURN).any()
+        or not fence[before].all()
+        or not (fence[after] | (after == _RETURN)).all()
+    ):
+        return None
+    names = [str(k) for k in range(layout.width)]
+    try:
+        table = pc_csv.read_csv(
+            pa.py_buffer(data[:end]),
+            pc_csv.ReadOptions(column_names=names, use_threads=False, block_size=end + 1),
+            pc_csv.ParseOptions(
+                delimiter=layout.delimiter.decode(), newlines_in_values=True, ignore_empty_lines=False
+            ),
+            pc_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.binary()),
+                include_columns=[str(k) for k in layout.wanted],
+                strings_can_be_null=False,
+            ),
+        )
+    except (pa.ArrowException, ValueError):  # a record with too many or too few fields, for one
+        return None
+    columns = [column.combine_chunks() for column in table.columns]
+    if table.num_rows != len(ends):
+        return None
+    name = layout.header[layout.wanted[0]].encode()
+    if pc.any(pc.equal(columns[0], name)).as_py():
+        return None  # perhaps the header once more
+    lines = first + np.searchsorted(feeds, starts)
+    return Fields(columns, lines), end, first + int(np.searchsorted(feeds, end))
 
 
 def _parse(

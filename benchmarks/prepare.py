@@ -29,10 +29,12 @@ COPY = """
 import sys, time, resource, duckdb
 source, out = sys.argv[1:]
 con = duckdb.connect(config={"threads": 2})
+con.execute("SET enable_progress_bar = false")
 cpu, start = time.process_time(), time.perf_counter()
 con.execute(f"COPY (SELECT *, strftime(review_date, '%Y-%m') AS review_month FROM '{source}') TO '{out}' "
             "(FORMAT parquet, PARTITION_BY (review_month), COMPRESSION zstd)")
-print(time.perf_counter() - start, time.process_time() - cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(time.perf_counter() - start, time.process_time() - cpu, peak)
 """
 PREPARE = """
 import sys, time, resource
@@ -46,7 +48,8 @@ source, out = sys.argv[1:]
 settings = Settings.model_validate({"run": {"threads": 2}})
 cpu, start = time.process_time(), time.perf_counter()
 prepare(find_sources([source], settings.source), out, settings, NullProgress())
-print(time.perf_counter() - start, time.process_time() - cpu, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+print(time.perf_counter() - start, time.process_time() - cpu, peak)
 """
 SQL_TOKENS = """
 SELECT array_to_string(list_filter(list_transform(

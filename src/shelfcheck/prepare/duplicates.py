@@ -20,11 +20,9 @@ from shelfcheck.prepare.rules import EXACT_DUPLICATE, RARE_CATEGORY, REPEATED_RE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from shelfcheck.config import PrepareSettings
     from shelfcheck.engines.duckdb import DuckDB
-    from shelfcheck.prepare.rules import LengthBounds
+    from shelfcheck.prepare.rules import LengthBounds, Screened
 
 CONTENT: Final = (
     schema.PRODUCT_ID,
@@ -38,7 +36,7 @@ CONTENT: Final = (
 
 KEY_SCHEMA: Final = pa.schema(
     [
-        ("ordinal", pa.int64()),  # of the row among the standing ones, in input order
+        ("ordinal", pa.int64()),  # of the row among the staged ones, in input order
         ("length", pa.int32()),  # characters of the body
         ("category", pa.uint64()),  # low half of its fingerprint
         ("id_low", pa.uint64()),  # fingerprint of the review id, null without one
@@ -62,23 +60,26 @@ WHERE ordinal > first_ordinal
 """
 
 
-def key_batch(reviews: pa.RecordBatch, lengths: NDArray[np.int32]) -> pa.RecordBatch:
-    """Keys of standing rows, without their ordinals: those are known once the rows are in order."""
+def key_batch(screened: Screened) -> pa.RecordBatch:
+    """Keys of the standing rows of a batch; ordinals count from its first row."""
+    reviews, standing = screened.reviews, screened.standing
     ids = reviews.column(schema.REVIEW_ID)
     id_low, id_high = fingerprints([ids])
     without = ids.is_null().to_numpy(zero_copy_only=False)
     low, high = fingerprints([reviews.column(name) for name in CONTENT])
-    return pa.RecordBatch.from_arrays(
+    keys = pa.RecordBatch.from_arrays(
         [
-            pa.array(lengths, pa.int32()),
+            pa.array(np.arange(reviews.num_rows)),
+            pa.array(screened.lengths, pa.int32()),
             pa.array(fingerprints([reviews.column(schema.PRODUCT_CATEGORY)])[0]),
             pa.array(id_low, mask=without),
             pa.array(id_high, mask=without),
             pa.array(low),
             pa.array(high),
         ],
-        names=KEY_SCHEMA.names[1:],
+        schema=KEY_SCHEMA,
     )
+    return keys.filter(pa.array(standing))
 
 
 class KeyWriter:
@@ -89,7 +90,6 @@ class KeyWriter:
         self._writer = pq.ParquetWriter(
             path, KEY_SCHEMA, compression="none", use_dictionary=False, write_statistics=False
         )
-        self.rows = 0
 
     def __enter__(self) -> Self:
         return self
@@ -97,11 +97,10 @@ class KeyWriter:
     def __exit__(self, *_: object) -> None:
         self._writer.close()
 
-    def write(self, keys: pa.RecordBatch) -> None:
-        """Append what `key_batch` made."""
-        ordinals = pa.array(np.arange(self.rows, self.rows + keys.num_rows))
-        self._writer.write_batch(pa.RecordBatch.from_arrays([ordinals, *keys.columns], schema=KEY_SCHEMA))
-        self.rows += keys.num_rows
+    def write(self, keys: pa.RecordBatch, first: int) -> None:
+        """Append what `key_batch` made of the batch whose first row has the ordinal `first`."""
+        ordinals = pa.array(keys.column(0).to_numpy() + first)
+        self._writer.write_batch(pa.RecordBatch.from_arrays([ordinals, *keys.columns[1:]], schema=KEY_SCHEMA))
 
 
 def find_falls(

@@ -6,7 +6,6 @@ from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import pyarrow as pa
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,9 +19,9 @@ if TYPE_CHECKING:
 class Falls(NamedTuple):
     """What becomes of one staged batch."""
 
-    ordinals: NDArray[np.int64]  # rows that fall, ascending
+    rows: NDArray[np.int64]  # rows of the batch that fall, ascending
     counts: Counter[str]  # rule -> rows
-    suffixes: dict[int, int]  # row of the batch, once the fallen are gone -> occurrence of its content
+    suffixes: dict[int, int]  # row of the batch -> occurrence of its content, from 2
 
 
 class FallStream:
@@ -63,18 +62,5 @@ class FallStream:
 def _falls(rows: list[tuple[int, str | None, int | None]], first: int) -> Falls:
     fallen = np.array([ordinal for ordinal, rule, _ in rows if rule is not None], np.int64)
     counts = Counter(rule for _, rule, _ in rows if rule is not None)
-    suffixes = {
-        ordinal - first - int(np.searchsorted(fallen, ordinal)): occurrence
-        for ordinal, _, occurrence in rows
-        if occurrence is not None
-    }
-    return Falls(fallen, counts, suffixes)
-
-
-def apply_falls(reviews: pa.RecordBatch, first: int, falls: Falls) -> pa.RecordBatch:
-    """The rows of a staged batch that stand; `first` is the ordinal of its first row."""
-    if not falls.ordinals.size:
-        return reviews
-    standing = np.ones(reviews.num_rows, np.bool_)
-    standing[falls.ordinals - first] = False
-    return reviews.filter(pa.array(standing))
+    suffixes = {ordinal - first: occurrence for ordinal, _, occurrence in rows if occurrence is not None}
+    return Falls(fallen - first, counts, suffixes)

@@ -50,12 +50,15 @@ class MonthSlice(NamedTuple):
     rows: pa.RecordBatch  # STORED_SCHEMA
 
 
-def split_by_month(rows: pa.RecordBatch) -> list[MonthSlice]:
-    """Cut a batch into its months, each in the order of the rows."""
-    codes = month_codes(rows.column(schema.REVIEW_DATE))
+def split_by_month(rows: pa.RecordBatch, standing: NDArray[np.bool_]) -> list[MonthSlice]:
+    """Cut the standing rows of a batch into their months, each in the order of the rows."""
+    chosen = np.flatnonzero(standing)
+    if not chosen.size:
+        return []
+    codes = month_codes(rows.column(schema.REVIEW_DATE))[chosen]
     order = np.argsort(codes, kind="stable")
     found, starts = np.unique(codes[order], return_index=True)
-    rows = rows.take(pa.array(order))
+    rows = rows.take(pa.array(chosen[order]))  # the one copy of a row between staging and Parquet
     ends = [*starts[1:].tolist(), len(codes)]
     return [
         MonthSlice(_name(code), rows.slice(start, end - start))

@@ -38,6 +38,9 @@ RULES: Final = (
 """All rules, in the order in which they judge: a row counts under the first that drops it."""
 
 
+_COMPACT_BELOW: Final = 0.8  # share of rows that stand
+
+
 class LengthBounds(NamedTuple):
     """Characters of a body, both included."""
 
@@ -48,8 +51,9 @@ class LengthBounds(NamedTuple):
 class Screened(NamedTuple):
     """A batch after the rules that need no other row."""
 
-    reviews: pa.RecordBatch  # rows that stand, REVIEW_SCHEMA
-    lengths: NDArray[np.int32]  # characters of their bodies
+    reviews: pa.RecordBatch  # REVIEW_SCHEMA, (n,)
+    standing: NDArray[np.bool_]  # (n,) rows that no rule dropped
+    lengths: NDArray[np.int32]  # (n,) characters of the bodies
     filtered: dict[str, int]  # rule -> rows
 
 
@@ -116,10 +120,12 @@ def screen(
     for rule, mask in dropped.items():
         filtered[rule] = int(np.count_nonzero(standing & mask))
         standing &= ~mask
-    if not standing.all():
+    # A few dropped rows are cheaper to carry along than to copy the others.
+    if np.count_nonzero(standing) < _COMPACT_BELOW * len(standing):
         reviews = reviews.filter(pa.array(standing))
         lengths = lengths[standing]
-    return Screened(reviews, lengths, filtered)
+        standing = standing[standing]
+    return Screened(reviews, standing, lengths, filtered)
 
 
 def _numpy(array: pa.Array) -> Any:

@@ -17,13 +17,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shelfcheck import schema
 from shelfcheck.errors import WorkspaceError
-from shelfcheck.prepare.falls import FallStream, apply_falls
+from shelfcheck.prepare.falls import FallStream
 from shelfcheck.prepare.limits import RejectedLimit
 from shelfcheck.prepare.months import STORED_SCHEMA, MonthSlice, MonthWriter, split_by_month
 from shelfcheck.prepare.ordered import ordered_map
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
 
     from shelfcheck.config import Settings
     from shelfcheck.prepare.falls import Falls
-    from shelfcheck.prepare.rules import LengthBounds
+    from shelfcheck.prepare.rules import LengthBounds, Screened
     from shelfcheck.progress import Progress
     from shelfcheck.sources import Source, SourceBatch
 
@@ -88,9 +89,8 @@ def prepare(
 class _First(NamedTuple):
     """A batch after the first pass's work."""
 
-    reviews: pa.RecordBatch
+    screened: Screened
     keys: pa.RecordBatch
-    filtered: dict[str, int]
     lengths: Counter[int] | None
 
 
@@ -152,9 +152,8 @@ class _Run:
 
         def work(item: tuple[int, SourceBatch]) -> _First:
             screened = screen(item[1].reviews, self.settings.prepare, bounds)
-            keys = key_batch(screened.reviews, screened.lengths)
-            lengths = Counter(screened.lengths.tolist()) if bounds is None else None
-            return _First(screened.reviews, keys, screened.filtered, lengths)
+            lengths = Counter(screened.lengths[screened.standing].tolist()) if bounds is None else None
+            return _First(screened, key_batch(screened), lengths)
 
         limit = RejectedLimit(self.settings.prepare.max_rejected_share, [s.size for s in self.sources])
         rows = 0
@@ -169,15 +168,14 @@ class _Run:
             for (source, batch), done in ordered_map(self.pool, work, self.batches(), self.window):
                 tally = self.tallies[source]
                 tally.read += batch.reviews.num_rows + batch.rejected.num_rows
-                tally.filtered.update(done.filtered)
+                tally.filtered.update(done.screened.filtered)
                 if batch.rejected.num_rows:
                     rejected.write_batch(batch.rejected)
                     tally.rejected.update(_count(batch.rejected.column(schema.REASON)))
                 if done.lengths is not None:
                     self.histogram.update(done.lengths)
-                if done.reviews.num_rows:
-                    stage.write(done.reviews, source)
-                    keys.write(done.keys)
+                if done.keys.num_rows:
+                    keys.write(done.keys, stage.write(done.screened, source).ordinal)
                 limit.add(batch)
                 rows += batch.reviews.num_rows + batch.rejected.num_rows
                 self.progress.advance(batch.bytes_read, rows=rows)
@@ -217,15 +215,14 @@ class _Run:
         reader: StageReader | None = getattr(self.local, "reader", None)
         if reader is None:
             reader = self.local.reader = StageReader(self.staging / "reviews.arrow")
-        reviews = apply_falls(reader.read(staged), staged.ordinal, falls)
+        reviews, standing = reader.read(staged)
+        standing[falls.rows] = False
         reviews = fill_review_ids(reviews, falls.suffixes)
         body = tokens(reviews.column(schema.REVIEW_BODY), self.settings.text)
         rows = pa.RecordBatch.from_arrays([*reviews.columns, body], schema=STORED_SCHEMA)
+        categories = _count(rows.column(schema.PRODUCT_CATEGORY).filter(pa.array(standing)))
         return _Second(
-            split_by_month(rows) if rows.num_rows else [],
-            _count(rows.column(schema.PRODUCT_CATEGORY)),
-            rows.num_rows,
-            falls.counts,
+            split_by_month(rows, standing), categories, int(np.count_nonzero(standing)), falls.counts
         )
 
     # Results

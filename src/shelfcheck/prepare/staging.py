@@ -1,8 +1,8 @@
-"""Rows that stand after the first pass, on disk until the second."""
+"""Rows after the first pass, on disk until the second."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 import pyarrow as pa
 
@@ -10,6 +10,14 @@ from shelfcheck.schema import REVIEW_SCHEMA
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from shelfcheck.prepare.rules import Screened
+
+
+_STAGED_SCHEMA: Final = REVIEW_SCHEMA.append(pa.field("standing", pa.bool_()))
 
 
 class StagedBatch(NamedTuple):
@@ -29,7 +37,9 @@ class StageWriter:
     """
 
     def __init__(self, path: Path) -> None:
-        self._writer = pa.ipc.new_file(path, REVIEW_SCHEMA, options=pa.ipc.IpcWriteOptions(use_threads=False))
+        self._writer = pa.ipc.new_file(
+            path, _STAGED_SCHEMA, options=pa.ipc.IpcWriteOptions(use_threads=False)
+        )
         self.batches: list[StagedBatch] = []
         self.rows = 0
 
@@ -39,11 +49,16 @@ class StageWriter:
     def __exit__(self, *_: object) -> None:
         self._writer.close()
 
-    def write(self, reviews: pa.RecordBatch, source: int) -> None:
+    def write(self, screened: Screened, source: int) -> StagedBatch:
         """Append rows of one source."""
-        self._writer.write_batch(reviews)
-        self.batches.append(StagedBatch(len(self.batches), self.rows, reviews.num_rows, source))
+        reviews = screened.reviews
+        self._writer.write_batch(
+            pa.RecordBatch.from_arrays([*reviews.columns, pa.array(screened.standing)], schema=_STAGED_SCHEMA)
+        )
+        batch = StagedBatch(len(self.batches), self.rows, reviews.num_rows, source)
+        self.batches.append(batch)
         self.rows += reviews.num_rows
+        return batch
 
 
 class StageReader:
@@ -53,9 +68,11 @@ class StageReader:
         self._file = pa.OSFile(str(path))
         self._reader = pa.ipc.open_file(self._file, options=pa.ipc.IpcReadOptions(use_threads=False))
 
-    def read(self, batch: StagedBatch) -> pa.RecordBatch:
-        """The rows of a batch, REVIEW_SCHEMA."""
-        return self._reader.get_batch(batch.number)
+    def read(self, batch: StagedBatch) -> tuple[pa.RecordBatch, NDArray[np.bool_]]:
+        """The rows of a batch, REVIEW_SCHEMA, and which of them stand."""
+        staged = self._reader.get_batch(batch.number)
+        reviews = pa.RecordBatch.from_arrays(staged.columns[:-1], schema=REVIEW_SCHEMA)
+        return reviews, staged.column(staged.num_columns - 1).to_numpy(zero_copy_only=False)
 
     def close(self) -> None:
         """Close the file."""

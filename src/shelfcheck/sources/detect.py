@@ -59,7 +59,7 @@ def detect(path: str, settings: SourceSettings, category: str | None = None) -> 
         sample = head(path, MAX_LINE_BYTES)  # metadata has long lines
     if is_parquet and settings.format in {"ucsd", "amazon2023"}:
         raise UnreadableError(
-            f"{path}: Parquet, while {settings.format} is JSON lines. Pass --format table and map its columns."
+            f"{path}: Parquet, while {settings.format} is JSON lines. Pass --format table and map columns."
         )
     columns: list[str] = []
     objects: list[dict[str, Any]] = []

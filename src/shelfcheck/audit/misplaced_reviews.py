@@ -55,7 +55,7 @@ SCHEMA: Final = pa.schema(
     ]
 )
 _TELLS: Final = 0.5  # a text tells when one category has at least this probability
-_SAMPLE: Final = 40_000  # simulated faults, and at most twice as many rows, that the ranker learns from
+_SAMPLE: Final = 20_000  # simulated faults, and at most twice as many rows, that the ranker learns from
 # Other reviews of the product, first of each stratum. Whether faults fall on products alike, or on those
 # with many reviews, is not known, so their share is estimated in each stratum by itself.
 _STRATA: Final = (1, 3, 10, 100, 1000)
@@ -189,7 +189,7 @@ def _learn(
     judged: Judged, agreement: Agreement, rows: npt.NDArray[np.int64], rng: np.random.Generator
 ) -> tuple[Ranker | None, _Simulated]:
     """Learn from rows against the same texts put on other products."""
-    moved, target = simulate_moves(judged, rows, min(_SAMPLE, 2 * len(rows)), rng)
+    moved, target = simulate_moves(judged, rows, min(_SAMPLE, len(rows)), rng)
     if len(moved) == 0:
         return None, _Simulated(np.empty(0), np.empty(0, np.int64))
     sample = rows if len(rows) <= 2 * _SAMPLE else np.sort(rng.choice(rows, 2 * _SAMPLE, replace=False))

@@ -58,8 +58,10 @@ class Posterior:
         n, s = n[keep], s[keep]
         middle = np.array([_middle(rows, simulated, lo, hi) for lo, hi in _pairs(edges, keep)])
         expected = share * s / len(simulated)  # faults in the bin, as a share of all rows
-        ratio = expected * len(rows) / np.maximum(n, 1.0)
-        probability = np.clip(_rising(ratio, n + 1e-3), 0.0, _MOST)
+        # A bin without rows still holds its part of the expected faults: pooled bins add up to
+        # (expected faults) / (rows) only if the weight times the ratio is what is expected.
+        weight = np.maximum(n, 1e-3)
+        probability = np.clip(_rising(expected * len(rows) / weight, weight), 0.0, _MOST)
         return cls(share, middle, probability)
 
     def __call__(self, raw: Floats) -> Floats:
@@ -92,8 +94,13 @@ def _middle(rows: Floats, simulated: Floats, low: float, high: float) -> float:
 
 
 def _rising(values: Floats, weights: Floats) -> Floats:
-    """Isotonic regression: the nearest sequence that never falls, in weighted squares."""
-    from sklearn.isotonic import isotonic_regression  # noqa: PLC0415 - heavy
-
-    found: Floats = isotonic_regression(values, sample_weight=weights)
-    return found
+    """Isotonic regression: the nearest sequence that never falls, in weighted squares (pool adjacent)."""
+    blocks: list[tuple[float, float, int]] = []  # mean, weight, bins
+    for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
+        mean, mass, bins = value, weight, 1
+        while blocks and blocks[-1][0] >= mean:
+            before, more, earlier = blocks.pop()
+            mean = (before * more + mean * mass) / (more + mass)
+            mass, bins = mass + more, bins + earlier
+        blocks.append((mean, mass, bins))
+    return np.repeat([mean for mean, _, _ in blocks], [bins for _, _, bins in blocks])

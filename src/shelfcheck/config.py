@@ -100,8 +100,8 @@ class TextSettings(Section):
 class LinearSettings(Section):
     """The `linear` model: hashed n-grams, tf-idf, multinomial logistic loss, AdaGrad."""
 
-    epochs: int = Field(default=3, ge=1, le=100, description="Passes over the training reviews.")
-    learning_rate: float = Field(default=6.0, gt=0, description="First AdaGrad rate; falls to 0 linearly.")
+    epochs: int = Field(default=4, ge=1, le=100, description="Passes over the training reviews.")
+    learning_rate: float = Field(default=8.0, gt=0, description="First AdaGrad rate; falls to 0 linearly.")
     dropout: float = Field(
         default=0.3, ge=0, lt=1, description="Share of n-grams left out each time a review is met."
     )

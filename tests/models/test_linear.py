@@ -62,7 +62,7 @@ def test_first_step_is_the_gradient_worked_by_hand():
     weights, squares = np.zeros((1, 8), np.float32), np.ones(1, np.float32)
     bias, bias_squares = np.zeros(8, np.float32), np.ones(8, np.float32)
     loss = learn(
-        np.array([0, 1]), np.array([0], np.uint32), np.array([0], np.int16), np.array([0]),
+        np.array([0]), np.array([1]), np.array([0], np.uint32), np.array([0], np.int16), np.array([0]),
         np.array([3], np.float32), np.ones(64, np.float32), weights, squares,
         bias, bias_squares, 2, 4.0, 4.0, 0.0, 1,
     )  # fmt: skip
@@ -180,3 +180,12 @@ def test_real_reviews_by_product(real_data, tmp_path):
     assert found.accuracy > 0.80
     assert found.macro.f1 > 0.50
     assert found.ece < 0.03
+
+
+def test_rounding_is_bfloat16():
+    from shelfcheck.models.fitting import rounded
+
+    # 8 bits of precision: 1 + 1/128 is exact, 1 + 1/256 is a tie (to even: 1), a little more is up.
+    values = np.array([1, 1 + 1 / 128, 1 + 1 / 256, 1 + 1 / 256 + 1e-5, -3.14159, 0], np.float32)
+    assert rounded(values).tolist() == [1, 1 + 1 / 128, 1, 1 + 1 / 128, -3.140625, 0]
+    assert np.array_equal(rounded(rounded(values)), rounded(values))

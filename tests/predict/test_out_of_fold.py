@@ -86,6 +86,8 @@ def test_top_categories_fall(folder):
 def test_calibration_of_a_fold_comes_from_the_others(folder, encoded):
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     fold_of = split.fold(encoded.bucket, 3)
+    cards = [LinearModel.load(folder / f"fold-{fold}").calibration for fold in range(3)]
+    assert [one.to_json() for one in cards] == meta["calibration"]
     assert [one["reviews"] for one in meta["calibration"]] == [int((fold_of != f).sum()) for f in range(3)]
 
 

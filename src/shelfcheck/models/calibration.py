@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _LEAST: Final = 0.05
 _MOST: Final = 20.0
 _STEPS: Final = 30
-_MOST_REVIEWS: Final = 100_000  # more do not change one number
+MOST_REVIEWS: Final = 50_000  # more do not change one number
 _ENOUGH: Final = 50  # reviews; below, the logits are left alone
 
 
@@ -59,8 +59,8 @@ class Calibration:
         n = len(labels)
         if n < _ENOUGH:
             return cls(reviews=0)
-        if n > _MOST_REVIEWS:  # encoded reviews are shuffled: any stride is a fair sample
-            step = -(-n // _MOST_REVIEWS)
+        if n > MOST_REVIEWS:  # encoded reviews are shuffled: any stride is a fair sample
+            step = -(-n // MOST_REVIEWS)
             logits, labels, n = logits[::step], labels[::step], len(labels[::step])
             weights = None if weights is None else weights[::step]
         w = np.ones(n) if weights is None else weights

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ def fit_linear(
     buckets: npt.NDArray[np.uint32] = used[np.argsort(-frequency[used], kind="stable")].astype(np.uint32)
     rarity = np.log((1 + m) / (1 + frequency[buckets])) + 1
     idf = (rarity**settings.idf_power).astype(np.float32)
-    own_indptr, own_ids = _compacted(indptr, ids, rows, buckets, 1 << hash_bits)
+    starts, stops, own_ids = _compacted(indptr, ids, rows, buckets, n_buckets=1 << hash_bits, threads=threads)
     prior = np.log((np.bincount(labels, minlength=n_classes) + 0.5) / (m + 0.5 * n_classes)).astype(
         np.float32
     )
@@ -118,7 +119,7 @@ def fit_linear(
                 rates = rate(done), rate(done + len(chunks[place]) * BLOCK)
                 turn = 1 + (seed * settings.epochs + epoch) * len(chunks) + place
                 loss: float = learn(
-                    own_indptr, own_ids, labels, chunks[place], idf, tf, weights, squares, bias,
+                    starts, stops, own_ids, labels, chunks[place], idf, tf, weights, squares, bias,
                     bias_squares, n_classes, *rates, settings.dropout, turn,
                 )  # fmt: skip
                 return loss
@@ -129,11 +130,11 @@ def fit_linear(
                 progress.advance(min(m, (place + 1) * _CHUNK_BLOCKS * BLOCK) - place * _CHUNK_BLOCKS * BLOCK)
             losses.append(total / m)
     progress.finish()
-    # Rounded now, so that a model that was stored as float16 predicts what the fresh one does.
-    kept: Floats = weights[:, :n_classes].astype(np.float16).astype(np.float32)
+    # Rounded now, so that a model that was stored as bfloat16 predicts what the fresh one does.
+    kept = rounded(np.ascontiguousarray(weights[:, :n_classes]))
     facts = {
         "training_reviews": m,
-        "training_ngrams": int(own_indptr[-1]),
+        "training_ngrams": int((stops - starts).sum()),
         "loss_by_epoch": [round(loss, 6) for loss in losses],
         "seed": seed,
         "threads": threads,
@@ -163,13 +164,31 @@ def _compacted(
     ids: npt.NDArray[np.uint32],
     rows: Ints,
     buckets: npt.NDArray[np.uint32],
+    *,
     n_buckets: int,
-) -> tuple[Ints, npt.NDArray[np.uint32]]:
-    """The chosen rows with known n-grams only, renumbered."""
+    threads: int,
+) -> tuple[Ints, Ints, npt.NDArray[np.uint32]]:
+    """The chosen rows with known n-grams only, renumbered: where each starts and stops, and the ids."""
     position = np.full(n_buckets, -1, np.int32)
     position[buckets] = np.arange(len(buckets), dtype=np.int32)
-    sizes = indptr[rows + 1] - indptr[rows]
-    out = np.empty(int(sizes.sum()), np.uint32)
-    out_indptr = np.zeros(len(rows) + 1, np.int64)
-    compact(indptr, ids, rows, position, out_indptr, out)
-    return out_indptr, out[: out_indptr[-1]]
+    ends = np.cumsum(indptr[rows + 1] - indptr[rows])
+    starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
+    stops = np.empty(len(rows), np.int64)
+    out = np.empty(int(ends[-1]), np.uint32)
+    cuts = np.linspace(0, len(rows), threads + 1).astype(np.int64)
+    with ThreadPoolExecutor(threads) as pool:
+        work = [
+            pool.submit(compact, indptr, ids, rows, first, last, position, starts, stops, out)
+            for first, last in itertools.pairwise(cuts.tolist())
+        ]
+        for one in work:
+            one.result()
+    return starts, stops, out
+
+
+def rounded(weights: Floats) -> Floats:
+    """Round to bfloat16 (the upper half of a float32), to nearest, ties to even; still float32."""
+    bits = weights.view(np.uint32)
+    odd = (bits >> np.uint32(16)) & np.uint32(1)
+    found: Floats = ((bits + np.uint32(0x7FFF) + odd) & np.uint32(0xFFFF0000)).view(np.float32)
+    return found

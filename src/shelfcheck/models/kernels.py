@@ -141,31 +141,45 @@ def count_documents(indptr: Array, ids: Array, rows: Array, df: Array) -> None:
 
 
 @njit(cache=True, nogil=True)
-def compact(indptr: Array, ids: Array, rows: Array, position: Array, out_indptr: Array, out: Array) -> None:
+def compact(
+    indptr: Array,
+    ids: Array,
+    rows: Array,
+    first: int,
+    last: int,
+    position: Array,
+    starts: Array,
+    stops: Array,
+    out: Array,
+) -> None:
     """Copy rows, keep known n-grams only, and replace buckets by rows of the weight matrix.
 
     Args:
         indptr: int64 (n + 1).
         ids: uint32 (nnz), buckets with counts.
-        rows: int64 (m), the rows to copy.
+        rows: int64 (m), the rows to copy; those at first..last-1 are done.
+        first: first place in `rows`.
+        last: place after the last.
         position: int32 (buckets), row in the weight matrix, -1 where unknown.
-        out_indptr: int64 (m + 1); `out_indptr[0]` says where to begin, the rest is filled.
+        starts: int64 (m), where each row begins in `out`: room for all of its n-grams lies there.
+        stops: int64 (m), filled: where each row ends.
         out: uint32, filled.
     """
     mask = np.uint32(ID_MASK)
-    n = out_indptr[0]
-    for i in range(len(rows)):
+    for i in range(first, last):
+        n = starts[i]
         for j in range(indptr[rows[i]], indptr[rows[i] + 1]):
             known = position[ids[j] & mask]
             if known >= 0:
                 out[n] = np.uint32(known) | (ids[j] & ~mask)
                 n += 1
-        out_indptr[i + 1] = n
+        stops[i] = n
 
 
 @njit(cache=True, nogil=True, fastmath=True)
 def learn(
-    indptr: Array,
+    starts: Array,
+    stops: Array,
     ids: Array,
     labels: Array,
     blocks: Array,
@@ -188,7 +202,8 @@ def learn(
     no n-gram leans on another's presence.
 
     Args:
-        indptr: int64 (n + 1).
+        starts: int64 (n), where each row begins in `ids`.
+        stops: int64 (n), where it ends.
         ids: uint32 (nnz), rows of `weights` with counts.
         labels: int16 (n), 0..n_classes-1.
         blocks: int64, numbers of the blocks of `BLOCK` rows to visit, in order.
@@ -214,19 +229,19 @@ def learn(
     x = np.empty(1024, np.float32)
     features = np.empty(1024, np.uint32)
     one = np.float32(1)
-    n = len(indptr) - 1
+    n = len(starts)
     loss = 0.0
     random = _mix(np.uint64(seed)) | np.uint64(1)
     threshold = np.uint64(dropout * 65536)
     for b in range(len(blocks)):
         rate = np.float32(rate_first + (rate_last - rate_first) * b / len(blocks))
         for r in range(blocks[b] * BLOCK, min(n, (blocks[b] + 1) * BLOCK)):
-            if indptr[r + 1] - indptr[r] > len(x):
-                x = np.empty(2 * (indptr[r + 1] - indptr[r]), np.float32)
+            if stops[r] - starts[r] > len(x):
+                x = np.empty(2 * (stops[r] - starts[r]), np.float32)
                 features = np.empty(len(x), np.uint32)
             size = 0
             norm = np.float32(0)
-            for j in range(indptr[r], indptr[r + 1]):
+            for j in range(starts[r], stops[r]):
                 random ^= random << np.uint64(13)  # xorshift64 (Marsaglia 2003)
                 random ^= random >> np.uint64(7)
                 random ^= random << np.uint64(17)

@@ -50,7 +50,7 @@ class LinearModel:
         categories: the categories it knows, sorted.
         buckets: uint32 (features), bucket of each row of `weights`, most frequent first.
         idf: float32 (features).
-        weights: float32 (features, categories); every value is exact in float16.
+        weights: float32 (features, categories); every value is exact in bfloat16.
         bias: float32 (categories).
         prior: float32 (categories), log share of each category in the training reviews.
         settings: how it was learned.
@@ -232,13 +232,13 @@ class LinearModel:
         tensors: dict[str, npt.NDArray[Any]] = {
             "buckets": self.buckets,
             "idf": self.idf,
-            "weights": self.weights.astype(np.float16),
+            # Upper halves of float32: NumPy has no bfloat16, and its float16 is slow to convert to.
+            "weights_bfloat16": (self.weights.view(np.uint32) >> np.uint32(16)).astype(np.uint16),
             "bias": self.bias,
             "prior": self.prior,
         }
         save_file(tensors, home / "model.safetensors")
-        text = json.dumps(self.card(), indent=2, ensure_ascii=False) + "\n"
-        (home / "card.json").write_text(text, encoding="utf-8")
+        write_card(home, self.card())
 
     @classmethod
     def load(cls, folder: str | Path) -> LinearModel:
@@ -273,7 +273,7 @@ class LinearModel:
                 categories=tuple(card["categories"]),
                 buckets=tensors["buckets"],
                 idf=tensors["idf"],
-                weights=tensors["weights"].astype(np.float32),
+                weights=(tensors["weights_bfloat16"].astype(np.uint32) << np.uint32(16)).view(np.float32),
                 bias=tensors["bias"],
                 prior=tensors["prior"],
                 settings=LinearSettings.model_validate(card["settings"]),
@@ -292,6 +292,12 @@ class LinearModel:
         position = np.full(1 << self.settings.hash_bits, -1, np.int32)
         position[self.buckets] = np.arange(len(self.buckets), dtype=np.int32)
         return position
+
+
+def write_card(folder: str | Path, card: dict[str, Any]) -> None:
+    """Write a model's card beside its weights."""
+    text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
+    (Path(folder) / "card.json").write_text(text, encoding="utf-8")
 
 
 def _texts(bodies: Sequence[str | None], headlines: Sequence[str | None] | None) -> pa.Table:

@@ -10,9 +10,9 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from shelfcheck.models import split
-from shelfcheck.models.calibration import Calibration, product_weights
+from shelfcheck.models.calibration import MOST_REVIEWS, Calibration, product_weights
 from shelfcheck.models.encode import Encoded
-from shelfcheck.models.linear import LinearModel
+from shelfcheck.models.linear import LinearModel, write_card
 from shelfcheck.models.train import labels_for, learnable, product_codes
 from shelfcheck.predict.writer import predictions
 from shelfcheck.progress import NullProgress
@@ -66,7 +66,7 @@ def out_of_fold(
     fold_of = split.fold(encoded.bucket, folds)
     scratch = out / ".logits.f32"
     logits = np.memmap(scratch, np.float32, "w+", shape=(encoded.n_rows, len(categories)))
-    models = []
+    cards = []
     for fold in range(folds):
         model = LinearModel.fit(
             encoded,
@@ -79,15 +79,17 @@ def out_of_fold(
         )
         rows = np.flatnonzero(fold_of == fold)
         logits[rows] = model.logits(encoded.indptr, encoded.ids, rows, settings.run.threads)
-        models.append(model)
+        model.save(out / f"fold-{fold}")
+        cards.append(model.card())
+        del model  # one at a time in memory
     labels = labels_for(encoded, categories)
     products = product_codes(encoded)
     calibrations = [
         _calibrated_on(np.flatnonzero((fold_of != fold) & (labels >= 0)), logits, labels, products)
         for fold in range(folds)
     ]
-    for fold, (model, calibration) in enumerate(zip(models, calibrations, strict=True)):
-        model.calibrated(calibration).save(out / f"fold-{fold}")
+    for fold, (card, calibration) in enumerate(zip(cards, calibrations, strict=True)):
+        write_card(out / f"fold-{fold}", card | {"calibration": calibration.to_json()})
     hits = _write(encoded, logits, fold_of, calibrations, categories, out=out, progress=progress)
     del logits
     scratch.unlink()
@@ -123,7 +125,10 @@ def _calibrated_on(
     labels: npt.NDArray[np.int16],
     products: npt.NDArray[np.int64],
 ) -> Calibration:
-    return Calibration.fit(logits[rows], labels[rows], product_weights(products[rows]))
+    weights = product_weights(products[rows])
+    step = -(-len(rows) // MOST_REVIEWS)
+    few = rows[::step]
+    return Calibration.fit(logits[few], labels[few], weights[::step])
 
 
 def _write(

@@ -10,7 +10,7 @@ C(a, ·) by one review's worth.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
@@ -40,8 +40,25 @@ FEATURES: Final = (
 SCALED: Final = (2, 3, 4, 5, 8)  # features whose weight depends on how many other reviews there are
 BY: Final = FEATURES.index("log_others")
 
+# Log odds that a product belongs in one given other category, before its reviews are read.
+_PRODUCT_PRIOR: Final = -5.0
 _PRIOR_REVIEWS: Final = 1.0
 _CATEGORY_PRIOR: Final = 10.0
+
+
+class Placed(NamedTuple):
+    """Reviews placed on products.
+
+    Attributes:
+        features: float32 (n, len(FEATURES)).
+        best: int64 (n), the best other category.
+        explained: float32 (n), probability that the product, by its other reviews, belongs in another
+            category, if the review fits that one too: then the review is in order, the product is not.
+    """
+
+    features: Floats
+    best: npt.NDArray[np.int64]
+    explained: Floats
 
 
 @dataclass(frozen=True)
@@ -116,7 +133,7 @@ class Agreement:
         assigned: npt.NDArray[np.int64],
         product: npt.NDArray[np.int64],
         leave: Floats,
-    ) -> tuple[Floats, npt.NDArray[np.int64]]:
+    ) -> Placed:
         """Features of reviews placed on products.
 
         Args:
@@ -126,9 +143,6 @@ class Agreement:
             leave: log probabilities of a review of each product (n, K) that is left out of the
                 product's sums: the review itself where it stands there, else the one that it
                 takes the place of.
-
-        Returns:
-            float32 (n, len(FEATURES)) and the best other category (n).
         """
         at = np.arange(len(logs))
         on = product >= 0
@@ -167,7 +181,15 @@ class Agreement:
             ],
             axis=1,
         ).astype(np.float32)
-        return found, best
+        # n others count as root n independent witnesses, and 0.02 keeps one of them from being decisive.
+        total = np.maximum(total, 0) + 0.02
+        of_assigned = total[at, assigned]
+        total[at, assigned] = 0
+        theme = total.argmax(axis=1)
+        odds = np.log(total[at, theme] / of_assigned) * np.sqrt(n) + _PRODUCT_PRIOR
+        fits = (n > 0) & (p[at, theme] >= p[at, best] / 2)
+        explained = np.where(fits, 1 / (1 + np.exp(-np.clip(odds, -30, 30))), 0)
+        return Placed(found, best, explained.astype(np.float32))
 
 
 def one_hot_sum(code: npt.NDArray[np.int64], values: Floats, n: int) -> Floats:

@@ -158,6 +158,7 @@ def score_reviews(
     ranker, simulated = _learn(judged, agreement, rows, rng)
     raw = np.full(len(rows), -np.inf)
     stratum = np.zeros(len(rows), np.int64)
+    in_order = np.ones(len(rows))
     suggested = np.empty(len(rows), np.int64)
     chances = np.empty((2, len(rows)), np.float32)
     tells = np.zeros(len(rows), np.bool_)
@@ -166,7 +167,9 @@ def score_reviews(
         here = slice(done, done + len(part))
         logs = judged.rows_of(part)
         assigned = judged.assigned[part].astype(np.int64)
-        features, best = agreement.features(logs, assigned, judged.product[part].astype(np.int64), logs)
+        placed = agreement.features(logs, assigned, judged.product[part].astype(np.int64), logs)
+        features, best = placed.features, placed.best
+        in_order[here] = 1 - placed.explained
         if ranker is not None:
             raw[here] = ranker.score(features, judged.fold[part].astype(np.int64) % HALVES)
         stratum[here] = _stratum(features)
@@ -181,6 +184,7 @@ def score_reviews(
     for one in np.unique(stratum).tolist() if ranker is not None else []:
         here = stratum == one
         score[here] = Posterior.fit(raw[here], simulated.raw[simulated.stratum == one])(raw[here])
+    score *= in_order  # where the product is in the wrong category, its reviews are not findings
     share = float(score.mean()) if len(score) else 0.0
     return ReviewScores(rows, score, raw, suggested, chances[0], chances[1], tells, share)
 
@@ -206,13 +210,12 @@ def _features(
     judged: Judged, agreement: Agreement, rows: npt.NDArray[np.int64], places: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.float32]:
     """Features of reviews, each in the place of another (or in its own)."""
-    found, _ = agreement.features(
+    return agreement.features(
         judged.rows_of(rows),
         judged.assigned[places].astype(np.int64),
         judged.product[places].astype(np.int64),
         judged.rows_of(places),
-    )
-    return found
+    ).features
 
 
 def _stratum(features: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:

@@ -50,7 +50,9 @@ class Posterior:
         share = _share(rows, simulated)
         # Bins hold as many simulated faults each, finer towards the top, where the findings are.
         places = np.unique(np.concatenate([np.linspace(0, 0.9, _BINS), np.linspace(0.9, 0.998, _BINS // 3)]))
-        edges = np.unique(np.quantile(simulated, places))
+        # The rows' own quantiles part the few that are next to faults from the many that are far from any.
+        tops = np.quantile(rows, [0.5, 0.7, 0.8, 0.9, 0.94, 0.97, 0.985, 0.99])
+        edges = np.unique(np.concatenate([np.quantile(simulated, places), tops]))
         edges = np.concatenate([[-np.inf], edges, [np.inf]])
         n = np.diff(np.searchsorted(rows, edges)).astype(np.float64)
         s = np.diff(np.searchsorted(simulated, edges)).astype(np.float64)

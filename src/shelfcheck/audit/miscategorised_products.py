@@ -44,7 +44,7 @@ SCHEMA: Final = pa.schema(
 _SAMPLE_REVIEWS: Final = 3  # a finding
 _EXPLAINED: Final = 2000  # sample reviews that are explained, those of the first findings
 _WORDS: Final = 8
-_SAMPLE: Final = 20_000  # simulated faults, and at most as many products, that the ranker learns from
+_SAMPLE: Final = 40_000  # simulated faults, and at most as many products, that the ranker learns from
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import pyarrow as pa
 
 from shelfcheck.audit.agreement import BY, SCALED, Agreement
 from shelfcheck.audit.evidence import Texts, explain_reviews
-from shelfcheck.audit.judged import NO_CATEGORY_LEARNED, NO_PRODUCT, Judged
+from shelfcheck.audit.judged import NO_CATEGORY_LEARNED, Judged
 from shelfcheck.audit.mixture import Posterior
 from shelfcheck.audit.output import TERMS, write_findings
 from shelfcheck.audit.ranking import HALVES, Ranker
@@ -132,7 +132,7 @@ def misplaced_reviews(
         "candidates": len(found.row),
         "cannot_tell": int((~found.tells).sum()),
         "skipped": {NO_CATEGORY_LEARNED: int((judged.assigned < 0).sum())},
-        "without_product": {NO_PRODUCT: int(((judged.product < 0) & (judged.assigned >= 0)).sum())},
+        "judged_without_product": int(((judged.product < 0) & (judged.assigned >= 0)).sum()),
         "expected_faults": round(float(found.score[order].sum()), 2),
         "estimated_share": round(found.share, 5),
     }

@@ -2,7 +2,9 @@
 
 Reviews of one product are not independent witnesses: what one gets wrong, the next gets wrong too. Their
 log probabilities are summed and divided by the root of their number, so that n reviews count as
-root n independent ones. Features as in `agreement`, with the pooled probabilities R(c) for p(c | text).
+root n independent ones, and never as more than 4: a model that does not know a product's words errs
+on all its reviews alike, and a product with thousands of them would be the surest error of all.
+Features as in `agreement`, with the pooled probabilities R(c) for p(c | text).
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ FEATURES: Final = (
     "pooled_log_odds",  # of the best other against the assigned
     "surprise_in_category",  # -log sum_c R(c) C(a,c) / pi(c)
     "usual_best_other",  # log C(a, b)
-    "log_reviews",
+    "log_reviews",  # of at most 10
     "log_assigned",  # log share of the products assigned to a
     "log_best_other",
     "mean_assigned",  # mean over the reviews of p(a | text)
@@ -37,6 +39,8 @@ BY: Final = FEATURES.index("log_reviews")
 DECIDED: Final = 0.5  # a review speaks for a category that it gives at least this probability
 
 _CATEGORY_PRIOR: Final = 5.0
+_MOST_WITNESSES: Final = 4.0
+_MOST_REVIEWS: Final = 10  # more do not change how the features are weighed
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class Pooled:
     Attributes:
         product: int64 (m), product codes.
         assigned: int64 (m), the category that most of its reviews carry.
-        half: int64 (m), fold of the product.
+        fold: int64 (m), of the product.
         reviews: int64 (m).
         logs: float32 (m, K), pooled log probabilities, sum to one.
         mean: float32 (m, K), mean probabilities.
@@ -90,7 +94,8 @@ class Pooled:
         live = np.flatnonzero(n > 0)
         assigned = given[live].argmax(axis=1)
         n = n[live]
-        logs = _normalised(log_sum[live] / np.sqrt(n)[:, None])
+        witnesses = np.minimum(np.sqrt(n), _MOST_WITNESSES)
+        logs = _normalised(log_sum[live] * (witnesses / n)[:, None].astype(np.float32))
         pooled = np.exp(logs)
         usual_sum = one_hot_sum(assigned, pooled, k)
         return cls(
@@ -136,7 +141,7 @@ class Pooled:
                 logs[row, best] - logs[row, assigned],
                 -np.log((pooled / self.pi * usual).sum(axis=1) + 1e-9),
                 np.log(usual[row, best] + 1e-9),
-                np.log(self.reviews[at]),
+                np.log(np.minimum(self.reviews[at], _MOST_REVIEWS)),
                 share[assigned],
                 share[best],
                 mean[row, assigned],

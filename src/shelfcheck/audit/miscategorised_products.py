@@ -44,6 +44,9 @@ SCHEMA: Final = pa.schema(
 _SAMPLE_REVIEWS: Final = 3  # a finding
 _EXPLAINED: Final = 2000  # sample reviews that are explained, those of the first findings
 _WORDS: Final = 8
+# From so many reviews on, their mean log odds rank better than what is learned from all products, most
+# of which have one review.
+_SEVERAL: Final = 3
 _SAMPLE: Final = 40_000  # simulated faults, and at most as many products, that the ranker learns from
 
 
@@ -53,7 +56,7 @@ class ProductScores:
 
     Attributes:
         score: float64 (m), calibrated probability that the assignment is wrong.
-        raw: float64 (m), log odds before calibration: the order of the ranking.
+        raw: float64 (m), log odds before calibration: orders equal scores.
         suggested: int64 (m), best other category.
         tells: bool (m), whether the reviews together name one category rather than any other.
         share: estimated share of miscategorised products.
@@ -75,7 +78,7 @@ def miscategorised_products(
 ) -> dict[str, Any]:
     """Find miscategorised products; write `findings.parquet`, `findings.csv` and `summary.json`.
 
-    Memory: about 10 bytes a review, 32 K bytes a product of K categories, and the sample reviews' texts.
+    Memory: about 10 bytes a review, 40 K bytes a product of K categories, and the sample reviews' texts.
 
     Args:
         prepared_dir: output of `prepare`; texts of the sample reviews are read from it.
@@ -94,7 +97,7 @@ def miscategorised_products(
     judged = Judged.open(oof_dir)
     pooled = Pooled.gather(judged)
     found = score_products(pooled, settings.run.seed)
-    order = np.lexsort((pooled.product, -found.raw))
+    order = np.lexsort((pooled.product, -found.raw, -found.score))
     order = order[(found.score[order] >= settings.audit.min_score) & found.tells[order]]
     order = order[: settings.audit.max_findings]
     table = _table(judged, pooled, found, order, prepared_dir, progress)
@@ -134,8 +137,16 @@ def score_products(pooled: Pooled, seed: int = 0) -> ProductScores:
     sample = everyone if m <= _SAMPLE else np.sort(rng.choice(everyone, _SAMPLE, replace=False))
     ranker = Ranker.fit(features[sample], half[sample], faults, half[moved], scaled=SCALED, by=BY)
     raw = ranker.score(features, half)
-    posterior = Posterior.fit(raw, ranker.score(faults, half[moved]))
-    return ProductScores(posterior(raw), raw, suggested, tells, posterior.share)
+    simulated = ranker.score(faults, half[moved])
+    score = np.zeros(m)
+    for several in (False, True):
+        here = (pooled.reviews >= _SEVERAL) == several
+        there = here[moved]
+        if several:
+            raw[here] = pooled.regret(everyone[here], pooled.assigned[here])
+            simulated[there] = pooled.regret(moved[there], category[there])
+        score[here] = Posterior.fit(raw[here], simulated[there])(raw[here])
+    return ProductScores(score, raw, suggested, tells, float(score.mean()))
 
 
 def simulate_categories(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize
 
 from shelfcheck.models.calibration import Calibration, product_weights
 from shelfcheck.models.evaluation import evaluate
@@ -27,14 +27,39 @@ def test_finds_the_scale_the_labels_were_drawn_with(scale):
 
 def test_is_the_minimum_that_scipy_finds():
     logits, labels = drawn(n=3000, scale=0.6)
+    labels[:200] = np.random.default_rng(2).integers(0, 6, 200)
     weights = np.random.default_rng(1).random(3000)
 
-    def nll(s):
-        z = logits.astype(float) * s
-        return weights @ (np.log(np.exp(z).sum(axis=1)) - z[np.arange(3000), labels])
+    def nll(point):
+        scale, noise = point
+        z = logits.astype(float) * scale
+        own = np.exp(z[np.arange(3000), labels]) / np.exp(z).sum(axis=1)
+        return -(weights @ np.log((1 - noise) * own + noise / 6)) / weights.sum()
 
-    best = minimize_scalar(nll, bounds=(0.05, 20), method="bounded").x
-    assert Calibration.fit(logits, labels, weights).scale == pytest.approx(best, abs=1e-3)
+    best = minimize(nll, [1.0, 0.02], bounds=[(0.05, 20), (0, 0.9)], tol=1e-10)
+    found = Calibration.fit(logits, labels, weights)
+    assert found.nll_after == pytest.approx(best.fun, abs=1e-5)
+    assert found.scale == pytest.approx(best.x[0], rel=0.01)
+    assert found.noise == pytest.approx(best.x[1], abs=0.005)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.03, 0.1])
+def test_wrong_labels_do_not_flatten_the_probabilities(noise):
+    logits, labels = drawn(scale=1.5)
+    wrong = np.random.default_rng(3).random(len(labels)) < noise
+    labels[wrong] = np.random.default_rng(4).integers(0, 6, wrong.sum())
+    found = Calibration.fit(logits, labels)
+    assert found.scale == pytest.approx(1.5, rel=0.03)
+    assert found.noise == pytest.approx(noise, abs=0.006)
+
+
+def test_odds_of_the_truth_are_the_scaled_logits():
+    logits, _ = drawn(n=500)
+    found = Calibration(scale=0.7, noise=0.05)
+    logs = found.log_probabilities_of_truth(logits)
+    assert logs[:, 0] - logs[:, 1] == pytest.approx(0.7 * (logits[:, 0] - logits[:, 1]), abs=1e-5)
+    chances = np.exp(found.log_probabilities(logits))
+    assert chances == pytest.approx(0.95 * np.exp(logs) + 0.05 / 6, abs=1e-6)
 
 
 def test_makes_overconfident_probabilities_right():
@@ -51,7 +76,7 @@ def test_makes_overconfident_probabilities_right():
 def test_log_probabilities_are_a_distribution_and_leave_their_input_alone():
     logits = np.array([[1000, -1000, 0], [0, 0, 0]], np.float32)
     kept = logits.copy()
-    found = Calibration(scale=0.5).log_probabilities(logits)
+    found = Calibration(scale=0.5, noise=0.1).log_probabilities(logits)
     assert np.exp(found).sum(axis=1) == pytest.approx([1, 1])
     assert np.array_equal(logits, kept)
 

@@ -65,7 +65,7 @@ def test_probabilities_are_those_of_the_stored_models(folder, encoded):
     for fold in range(3):
         model = LinearModel.load(folder / f"fold-{fold}")
         rows = np.flatnonzero(fold_of == fold)
-        expected = model.calibration.log_probabilities(
+        expected = model.calibration.log_probabilities_of_truth(
             model.logits(encoded.indptr, encoded.ids, rows, threads=1)
         )
         assert logs[rows].astype(np.float32) == pytest.approx(expected, rel=2e-3, abs=2e-3)

@@ -42,7 +42,8 @@ def out_of_fold(
     is null.
 
     Writes into `out_dir`: `predictions.parquet` (PREDICTION_SCHEMA, in the order of the encoded
-    reviews), `log_probabilities.f16` (little-endian float16, reviews x categories, the same order),
+    reviews), `log_probabilities.f16` (little-endian float16, reviews x categories, the same order: of the
+    true category, without the allowance for wrong labels that the predictions make),
     `meta.json` (its categories and shape) and the models `fold-0/`, `fold-1/`, …
 
     Args:
@@ -153,13 +154,15 @@ def _write(
         for batch in reader.iter_batches(_BATCH_ROWS):
             n = batch.num_rows
             folds = fold_of[at : at + n]
-            logs = np.empty((n, len(categories)), np.float32)
+            true = np.empty((n, len(categories)), np.float32)
+            assigned = np.empty_like(true)
             for fold, calibration in enumerate(calibrations):
                 here = folds == fold
-                logs[here] = calibration.log_probabilities(np.asarray(logits[at : at + n])[here])
-            table = predictions(batch, logs, categories, folds)
+                true[here] = calibration.log_probabilities_of_truth(np.asarray(logits[at : at + n])[here])
+                assigned[here] = calibration.as_assigned(true[here])
+            table = predictions(batch, assigned, categories, folds)
             writer.write_table(table)
-            dense.write(logs.astype("<f2").tobytes())
+            dense.write(true.astype("<f2").tobytes())
             hits += _hits(table)
             at += n
             progress.advance(n)

@@ -46,7 +46,7 @@ def test_flags_beat_the_file_and_the_file_beats_what_is_remembered(tmp_path):
     workspace = tmp_path / "ws"
     workspace.mkdir()
     old = validate({"train": {"linear": {"epochs": 1}}, "audit": {"folds": 3}, "run": {"seed": 7}})
-    (workspace / "settings.toml").write_text(remember(old, workspace))
+    (workspace / "settings.toml").write_text(remember(old))
     file = tmp_path / "my.toml"
     file.write_text("[train.linear]\nepochs = 2\n[audit]\nfolds = 4\n")
     resolved = resolve(file, {"audit.folds": 6}, workspace)

@@ -148,7 +148,7 @@ class RunSettings(Section):
     seed: int = Field(default=0, ge=0, description="Seed of every random choice.")
     threads: int = Field(default=0, ge=0, le=1024, description="Worker threads; 0 takes all processors.")
     memory_limit: str = Field(
-        default="2GB",
+        default="1GB",
         pattern=r"^\d+(\.\d+)?(KB|MB|GB|TB)$",
         description="Memory that the relational engine may use before it spills to disk.",
     )

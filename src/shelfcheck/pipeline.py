@@ -256,7 +256,7 @@ def run_stages(
                 if not result.fresh or not (workspace.root / top).exists():
                     copy_atomically(result.folder / name, workspace.root / top)
         if sources:
-            write_atomically(workspace.root / REMEMBERED_FILE, remember(settings, workspace.root))
+            write_atomically(workspace.root / REMEMBERED_FILE, remember(settings))
     return RunResult(workspace.root, tuple(results))
 
 

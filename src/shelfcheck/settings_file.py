@@ -68,10 +68,10 @@ def resolve(
     return Resolved(validate(values, ", ".join(sources) or "settings"), origins)
 
 
-def remember(settings: Settings, workspace: str | Path) -> str:
+def remember(settings: Settings) -> str:
     """The text that makes later commands of a workspace use these settings."""
     changed = "\n".join(render(settings, only_changed=True))
-    return f"# Written by shelfcheck: settings of the last run in {Path(workspace).name}.\n{changed}\n"
+    return f"# Written by shelfcheck: the settings of the last run.\n{changed}\n"
 
 
 def render(

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 import pytest
@@ -18,6 +18,9 @@ import pytest
 from shelfcheck import api
 from shelfcheck.pipeline import STAGES
 from shelfcheck.workspace import Workspace
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 REVIEWS = 4000
 SETTINGS = {"run.threads": 1, "audit.folds": 3, "train.linear.epochs": 2}
@@ -62,7 +65,12 @@ def digests(workspace: Path) -> dict[str, str]:
 
 def test_it_leaves_findings_and_a_report_at_the_top(finished):
     names = {path.name for path in finished.workspace.iterdir()}
-    assert {"report.html", "misplaced_reviews.csv", "miscategorised_products.parquet", "settings.toml"} <= names
+    assert {
+        "report.html",
+        "misplaced_reviews.csv",
+        "miscategorised_products.parquet",
+        "settings.toml",
+    } <= names
     assert [stage.stage for stage in finished.stages] == [stage.name for stage in STAGES]
     assert not any(stage.fresh for stage in finished.stages)
 
@@ -78,7 +86,11 @@ def test_every_review_is_judged_once_by_a_model_that_saw_nothing_of_its_product(
     table = pq.read_table(folder / "predictions.parquet", columns=["review_id", "product_id", "fold"])
     assert table.num_rows == finished.stage("prepared").counts["rows_kept"]
     assert len(table["review_id"].unique()) == table.num_rows
-    folds = table.filter(table["product_id"].is_valid()).group_by("product_id").aggregate([("fold", "count_distinct")])
+    folds = (
+        table.filter(table["product_id"].is_valid())
+        .group_by("product_id")
+        .aggregate([("fold", "count_distinct")])
+    )
     assert folds["fold_count_distinct"].unique().to_pylist() == [1]
 
 
@@ -122,7 +134,16 @@ def test_killed_at_random_it_ends_with_the_same_artefacts(finished, reviews, tmp
 
 
 def test_ctrl_c_is_told_and_leaves_nothing_half_written(reviews, tmp_path):
-    command = [sys.executable, "-m", "shelfcheck", "run", "--source", str(reviews), "--workspace", str(tmp_path)]
+    command = [
+        sys.executable,
+        "-m",
+        "shelfcheck",
+        "run",
+        "--source",
+        str(reviews),
+        "--workspace",
+        str(tmp_path),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while not (tmp_path / ".tmp").exists() and time.monotonic() < deadline:
@@ -133,3 +154,16 @@ def test_ctrl_c_is_told_and_leaves_nothing_half_written(reviews, tmp_path):
     assert "Interrupted" in told
     assert "Traceback" not in told
     assert not list((tmp_path / ".tmp").iterdir())
+
+
+def test_reviews_of_one_category_give_a_report_that_says_what_could_not_be_learned(reviews, tmp_path):
+    import pyarrow.compute as pc
+
+    table = pq.read_table(next(reviews.glob("reviews-*.parquet")))
+    one = table.filter(pc.field("product_category") == "Books")
+    pq.write_table(one, tmp_path / "books.parquet")
+    result = api.run(tmp_path / "books.parquet", tmp_path / "ws", overrides=SETTINGS)
+    assert {"model", "evaluation", "misplaced_reviews"} <= set(result.skipped)
+    assert "must be >= 2" in result.skipped["misplaced_reviews"]
+    assert (tmp_path / "ws" / "report.html").exists()
+    assert not (tmp_path / "ws" / "misplaced_reviews.csv").exists()

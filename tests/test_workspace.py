@@ -39,9 +39,14 @@ def test_a_new_version_replaces_the_old_and_leaves_no_litter(tmp_path):
 def test_what_fails_while_writing_is_not_published(tmp_path):
     workspace = Workspace(tmp_path)
     publish(workspace, "prepared", "one")
-    with pytest.raises(RuntimeError), workspace.locked(), workspace.writing("prepared") as folder:
-        (folder / "data.txt").write_text("half")
-        raise RuntimeError
+
+    def fail() -> None:
+        with workspace.locked(), workspace.writing("prepared") as folder:
+            (folder / "data.txt").write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert read(workspace, "prepared") == "one"
 
 
@@ -52,9 +57,10 @@ def test_a_killed_publish_leaves_the_old_version(tmp_path, monkeypatch):
     def killed(path, text):
         raise KeyboardInterrupt
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr("shelfcheck.workspace.write_atomically", killed)
-        publish(workspace, "prepared", "two", "b" * 64)
+        with pytest.raises(KeyboardInterrupt):
+            publish(workspace, "prepared", "two", "b" * 64)
     assert read(workspace, "prepared") == "one"
     publish(workspace, "prepared", "two", "b" * 64)
     assert read(workspace, "prepared") == "two"

@@ -10,10 +10,10 @@ are imported when a stage runs, so that declaring stages costs nothing.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from shelfcheck.errors import WorkspaceError
+from shelfcheck.errors import NotEnoughDataError, WorkspaceError
 from shelfcheck.settings_file import REMEMBERED_FILE, remember
 from shelfcheck.stages import Stage, StageResult, plan, run_stage
 from shelfcheck.workspace import copy_atomically, write_atomically
@@ -100,10 +100,10 @@ def _run_report(context: Context) -> Mapping[str, Any]:
     write_report(
         ReportInputs(
             prepared=context.inputs[PREPARED],
-            evaluation=context.inputs[EVALUATION],
-            model=context.inputs[MODEL],
-            misplaced_reviews=context.inputs[MISPLACED_REVIEWS],
-            miscategorised_products=context.inputs[MISCATEGORISED_PRODUCTS],
+            evaluation=context.inputs.get(EVALUATION),
+            model=context.inputs.get(MODEL),
+            misplaced_reviews=context.inputs.get(MISPLACED_REVIEWS),
+            miscategorised_products=context.inputs.get(MISCATEGORISED_PRODUCTS),
         ),
         page,
         context.settings,
@@ -175,6 +175,7 @@ STAGES: Final = (
         needs=(PREPARED, MODEL, EVALUATION, MISPLACED_REVIEWS, MISCATEGORISED_PRODUCTS),
         settings=("report",),
         run=_run_report,
+        optional=(MODEL, EVALUATION, MISPLACED_REVIEWS, MISCATEGORISED_PRODUCTS),
     ),
 )
 """Every stage, in the order in which they run."""
@@ -200,10 +201,12 @@ class RunResult:
     Attributes:
         workspace: the folder.
         stages: each stage's result, in order.
+        skipped: stages for which the reviews are too few, and why.
     """
 
     workspace: Path
     stages: tuple[StageResult, ...]
+    skipped: dict[str, str] = field(default_factory=dict)
 
     def stage(self, name: str) -> StageResult:
         """The result of one stage.
@@ -238,9 +241,12 @@ def run_stages(
 
     Raises:
         WorkspaceError: no sources were given and nothing was prepared, or the workspace is in use.
+        NotEnoughDataError: the reviews are too few, e.g. of one category only. A run that ends in the
+            report goes on instead: the report tells what came in, and what could not be learned.
     """
     wanted = closure(targets)
     results = []
+    skipped: dict[str, str] = {}
     with workspace.locked():
         for stage in STAGES:
             if stage.name not in wanted:
@@ -250,14 +256,29 @@ def run_stages(
                 continue
             forced = force and stage.name in targets
             given = sources if stage.name == PREPARED else ()
-            result = run_stage(stage, workspace, settings, progress, sources=given, force=forced)
+            lacking = [name for name in stage.needs if name in skipped and name not in stage.optional]
+            if lacking:
+                skipped[stage.name] = skipped[lacking[0]]
+                continue
+            try:
+                result = run_stage(
+                    stage, workspace, settings, progress, sources=given, absent=skipped, force=forced
+                )
+            except NotEnoughDataError as error:
+                if REPORT not in targets:
+                    raise
+                skipped[stage.name] = str(error)
+                continue
             results.append(result)
             for name, top in _TOP_FILES.get(stage.name, {}).items():
                 if not result.fresh or not (workspace.root / top).exists():
                     copy_atomically(result.folder / name, workspace.root / top)
+        for name in skipped:
+            for top in _TOP_FILES.get(name, {}).values():  # of an earlier run, on other reviews
+                (workspace.root / top).unlink(missing_ok=True)
         if sources:
             write_atomically(workspace.root / REMEMBERED_FILE, remember(settings))
-    return RunResult(workspace.root, tuple(results))
+    return RunResult(workspace.root, tuple(results), skipped)
 
 
 def closure(targets: Sequence[str]) -> set[str]:
@@ -280,7 +301,10 @@ def states(workspace: Workspace, settings: Settings, sources: Sequence[Source] =
         manifest = workspace.manifest(stage.name)
         if manifest is None:
             found[stage.name] = "missing"
-        elif any(found[name] != "fresh" for name in stage.needs):
+        elif any(
+            found[name] != "fresh" and not (found[name] == "missing" and name in stage.optional)
+            for name in stage.needs
+        ):
             found[stage.name] = "stale"
         elif stage.name == PREPARED and not sources:
             found[stage.name] = "fresh"

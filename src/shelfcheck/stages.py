@@ -20,7 +20,7 @@ from shelfcheck.errors import WorkspaceError
 from shelfcheck.workspace import Manifest, utc_now
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
     from pathlib import Path
 
     from shelfcheck.config import Settings
@@ -61,6 +61,7 @@ class Stage:
         needs: artefacts that it reads.
         settings: dotted settings or sections that its result depends on.
         run: does the work and returns the counts worth telling.
+        optional: those of `needs` that it can do without; `Context.inputs` then lacks them.
         version: raised when the same inputs give another result.
     """
 
@@ -70,6 +71,7 @@ class Stage:
     needs: tuple[str, ...]
     settings: tuple[str, ...]
     run: Callable[[Context], Mapping[str, Any]]
+    optional: tuple[str, ...] = ()
     version: int = 1
 
 
@@ -91,6 +93,7 @@ def run_stage(
     progress: Progress,
     *,
     sources: Sequence[Source] = (),
+    absent: Collection[str] = (),
     force: bool = False,
 ) -> StageResult:
     """Run one stage if it is stale. The caller holds the workspace's lock.
@@ -101,18 +104,19 @@ def run_stage(
         settings: all settings.
         progress: told how far the work is.
         sources: the raw files, for the stage that reads them.
+        absent: artefacts that this run could not make; what stands of an earlier run does not count.
         force: run it even if it is fresh.
 
     Raises:
         WorkspaceError: an artefact that the stage needs is missing.
     """
-    inputs, fingerprint = plan(stage, workspace, settings, sources)
+    inputs, fingerprint = plan(stage, workspace, settings, sources, absent)
     manifest = workspace.manifest(stage.name)
     if not force and manifest is not None and manifest.fingerprint == fingerprint:
         folder = workspace.root / stage.name / manifest.folder
         if folder.is_dir():
             return StageResult(stage.name, True, manifest.seconds, manifest.counts, folder)  # noqa: FBT003
-    folders = {name: workspace.path(name, made_by=f"shelfcheck {name}") for name in stage.needs}
+    folders = {name: workspace.path(name, made_by="shelfcheck run") for name in inputs if name in stage.needs}
     started = time.perf_counter()
     with workspace.writing(stage.name) as out:
         counts = dict(stage.run(Context(folders, sources, out, settings, progress)))
@@ -132,7 +136,11 @@ def run_stage(
 
 
 def plan(
-    stage: Stage, workspace: Workspace, settings: Settings, sources: Sequence[Source] = ()
+    stage: Stage,
+    workspace: Workspace,
+    settings: Settings,
+    sources: Sequence[Source] = (),
+    absent: Collection[str] = (),
 ) -> tuple[dict[str, str], str]:
     """The fingerprints of a stage's inputs, and its own.
 
@@ -141,7 +149,9 @@ def plan(
     """
     inputs = {}
     for name in stage.needs:
-        manifest = workspace.manifest(name)
+        manifest = None if name in absent else workspace.manifest(name)
+        if manifest is None and name in stage.optional:
+            continue
         if manifest is None:
             raise WorkspaceError(
                 f"{workspace.root}: {stage.name} needs {name}, which is not here yet. "

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from shelfcheck.pipeline import RunResult
 
 _TOP = 5  # findings of each kind in the summary
+# Kind of finding: the column that tells a person what it is about.
+_SUBJECTS = {"misplaced_reviews": "review_headline", "miscategorised_products": "product_title"}
 
 
 @click.command(
@@ -59,6 +61,7 @@ def summary(result: RunResult) -> dict[str, Any]:
         "report": str(result.workspace / "report.html"),
         "seconds": round(sum(stage.seconds for stage in result.stages if not stage.fresh), 3),
         "stages": [options.stage_json(stage) for stage in result.stages],
+        "skipped": result.skipped,
     }
 
 
@@ -69,23 +72,21 @@ def show_summary(result: RunResult) -> None:
         told = "  ".join(f"{name.replace('_', ' ')} {_number(value)}" for name, value in stage.counts.items())
         rows.append((stage.stage, "fresh" if stage.fresh else f"{stage.seconds:.1f}", told))
     show("", ("stage", "seconds", "result"), rows, numeric=[1])
-    for kind, subject in (
-        ("misplaced_reviews", "review_headline"),
-        ("miscategorised_products", "product_title"),
-    ):
-        _show_top(result.workspace / f"{kind}.parquet", kind, subject)
     out = console()
-    out.print(
-        f"\nFindings: {result.workspace}/misplaced_reviews.csv, miscategorised_products.csv", soft_wrap=True
-    )
-    out.print(f"Report:   [bold]{result.workspace / 'report.html'}[/]", soft_wrap=True)
+    for kind, subject in _SUBJECTS.items():
+        if kind not in result.skipped:
+            file = result.workspace / f"{kind}.parquet"
+            _show_top(file, kind, subject)
+            out.print(f"All of them: {file.with_suffix('.csv')}", soft_wrap=True)
+    for reason in dict.fromkeys(result.skipped.values()):
+        names = ", ".join(name for name, told in result.skipped.items() if told == reason)
+        out.print(f"\n[yellow]Not done[/]: {names}: {reason}", highlight=False, soft_wrap=True)
+    out.print(f"\nReport: [bold]{result.workspace / 'report.html'}[/]", soft_wrap=True)
 
 
 def _show_top(file: Path, kind: str, subject: str) -> None:
     import pyarrow.parquet as pq  # noqa: PLC0415
 
-    if not file.exists():
-        return
     columns = ["rank", "score", "product_id", subject, "assigned_category", "suggested_category"]
     table = pq.read_table(file, columns=columns).slice(0, _TOP)
     rows = [
@@ -99,7 +100,7 @@ def _show_top(file: Path, kind: str, subject: str) -> None:
         )
         for row in table.to_pylist()
     ]
-    title = f"\n{kind.replace('_', ' ').capitalize()}: the first {len(rows)}"
+    title = f"\n{kind.replace('_', ' ').capitalize()}: {f'the first {len(rows)}' if rows else 'none'}"
     names = ("rank", "score", "product", subject.replace("_", " "), "assigned", "suggested")
     show(title, names, rows, numeric=[0, 1])
 

@@ -42,8 +42,10 @@ class Explanation(NamedTuple):
 class Model(Protocol):
     """A trained classifier of reviews."""
 
-    name: str
-    categories: tuple[str, ...]
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The categories that it knows, in the order of its columns."""
+        ...
 
     def predict_batch(self, batch: pa.RecordBatch | pa.Table, threads: int = 0) -> npt.NDArray[np.float32]:
         """Calibrated log probabilities of reviews, (n, categories)."""

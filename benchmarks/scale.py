@@ -78,8 +78,9 @@ def main() -> None:
     print("|---|---:|---:|---:|---:|---:|---:|")
     for step in ("generate", *STEPS):
         for row in (row for row in rows if row["step"] == step):
+            rate = row["reviews"] / row["wall_s"]
             print(
-                f"| {step} | {row['reviews']:,} | {row['wall_s']:.1f} | {row['reviews'] / row['wall_s']:,.0f} "
+                f"| {step} | {row['reviews']:,} | {row['wall_s']:.1f} | {rate:,.0f} "
                 f"| {row['cpu_s']:.1f} | {row['peak_mb']:,.0f} | {row['mb_on_disk']:,.0f} |"
             )
 

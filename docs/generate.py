@@ -33,7 +33,9 @@ def _cli() -> str:
         command = cli.get_command(context, name)
         if command is None:  # pragma: no cover - COMMANDS names only commands
             raise LookupError(name)
-        inner = click.Context(command, info_name=name, parent=context, max_content_width=88, terminal_width=88)
+        inner = click.Context(
+            command, info_name=name, parent=context, max_content_width=88, terminal_width=88
+        )
         parts += [f"## shelfcheck {name}", "", "```text", command.get_help(inner).rstrip(), "```", ""]
     return "\n".join(parts)
 

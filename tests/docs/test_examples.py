@@ -51,4 +51,6 @@ def test_every_page_is_linked():
         for page in pages()
         for target in re.findall(r"\]\((?!https?:|#)([^)#\s]+)", page.read_text(encoding="utf-8"))
     }
-    assert [str(page.relative_to(ROOT)) for page in pages() if page not in linked and page.name != "README.md"] == []
+    assert [
+        str(page.relative_to(ROOT)) for page in pages() if page not in linked and page.name != "README.md"
+    ] == []

@@ -29,3 +29,23 @@ class NullProgress:
 
     def finish(self) -> None:
         """Ignore it."""
+
+
+class PartOf:
+    """Progress of one of several equal parts: says which after each label, e.g. `Training 2 of 5`."""
+
+    def __init__(self, progress: Progress, part: int, parts: int) -> None:
+        self._progress = progress
+        self._told = f"{part} of {parts}"
+
+    def start(self, label: str, total: int | None = None, unit: str = "rows") -> None:
+        """Begin a step, and say of which part it is."""
+        self._progress.start(f"{label} {self._told}", total, unit)
+
+    def advance(self, n: int, **counters: int) -> None:
+        """Pass it on."""
+        self._progress.advance(n, **counters)
+
+    def finish(self) -> None:
+        """Pass it on."""
+        self._progress.finish()

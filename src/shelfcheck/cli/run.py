@@ -107,5 +107,5 @@ def _show_top(file: Path, kind: str, subject: str) -> None:
 
 def _number(value: object) -> str:
     if isinstance(value, float):
-        return f"{value:,.3f}"
+        return f"{value:,.3f}" if abs(value) < 10 else f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else str(value)

@@ -15,7 +15,7 @@ from shelfcheck.models.encode import Encoded
 from shelfcheck.models.linear import LinearModel, write_card
 from shelfcheck.models.train import labels_for, learnable, product_codes
 from shelfcheck.predict.writer import predictions
-from shelfcheck.progress import NullProgress
+from shelfcheck.progress import NullProgress, PartOf
 from shelfcheck.schema import PREDICTION_SCHEMA
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def out_of_fold(
             settings.train.linear,
             threads=settings.run.threads,
             seed=settings.run.seed + fold,
-            progress=progress,
+            progress=PartOf(progress, fold + 1, folds),
         )
         rows = np.flatnonzero(fold_of == fold)
         logits[rows] = model.logits(encoded.indptr, encoded.ids, rows, settings.run.threads)

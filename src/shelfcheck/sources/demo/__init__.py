@@ -104,7 +104,7 @@ def _generate(out: Path, total: int, seed: int, form: str, progress: Progress) -
     shop = open_shop(total, seed, language)
     truth = _shop_truth(shop)
     files = []
-    progress.start("Generate reviews", total)
+    progress.start("Generating reviews", total)
     for chunk, first in enumerate(range(0, total, CHUNK_ROWS)):
         n = min(CHUNK_ROWS, total - first)
         written = write_chunk(shop, language, seed, chunk, first, n, total)

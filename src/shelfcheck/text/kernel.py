@@ -43,7 +43,7 @@ _U64 = types.Array(types.uint64, 1, "C")
 _I32_IN = types.Array(types.int32, 1, "C", readonly=True)
 _I32 = types.Array(types.int32, 1, "C")
 
-_helper = njit(cache=True, nogil=True)
+_helper = njit(nogil=True)
 
 
 @_helper
@@ -187,7 +187,7 @@ def _strip_tags(text, size, tag_slots, tag_starts, tag_words, name):  # pragma: 
             j = i
             if j < size and text[j] == 47:  # /
                 j += 1
-            n = 0
+            n = np.int64(0)
             while j < size and n < name.size and _alnum(text[j]):
                 name[n] = text[j] if text[j] < 58 else text[j] | 32
                 n += 1
@@ -195,7 +195,7 @@ def _strip_tags(text, size, tag_slots, tag_starts, tag_words, name):  # pragma: 
             if n > 0 and j < size:
                 d = text[j]
                 closes = (d == 62 or d == 47 or d == 32 or 9 <= d <= 13) and d != 11
-                if closes and _contains(tag_slots, tag_starts, tag_words, name, 0, n):
+                if closes and _contains(tag_slots, tag_starts, tag_words, name, np.int64(0), n):
                     while j < size and text[j] != 62 and text[j] != 60:
                         j += 1
                     if j < size and text[j] == 62:
@@ -316,7 +316,7 @@ def _split(  # pragma: no cover
         *(_U8_IN, _I32_IN, types.int64, types.int64, _U8, _U16),
         *(_U64, _I32, _I32, _U8, types.int64),
         *(_I32, _I32, _U8),
-        *(_U8, _U8, _U8, _I32),
+        *(_U8, _U8, _U8_IN, _U8, _I32),
     ),
     cache=True,
     nogil=True,
@@ -338,14 +338,16 @@ def tokenise(  # pragma: no cover
     tag_words,
     name,  # scratch, longer than the longest HTML element
     scratch,  # scratch, as long as the longest row
+    cleaned,  # the same memory, typed as `text` is, so that what reads either is compiled once
     out,  # (bytes of the rows + n_rows,) uint8
     lengths,  # (n_rows,) int32, bytes of each row's tokens, SLOW where Python must do it
 ):
     """Tokens of the rows [first, last); returns the bytes written to out."""
-    w = 0
+    w = np.int64(0)
     for row in range(first, last):
-        begin = offsets[row]
-        end = offsets[row + 1]
+        begin = np.int64(offsets[row])
+        end = np.int64(offsets[row + 1])
+        source = text
         markup = 0
         for i in range(begin, end):  # no early exit: this loop is vectorised
             c = text[i]
@@ -357,9 +359,10 @@ def tokenise(  # pragma: no cover
             if size < 0:
                 lengths[row - first] = SLOW
                 continue
-            done = _split(scratch, 0, size, classes, lower, keys, slots, starts, words, longest, out, w)
-        else:
-            done = _split(text, begin, end, classes, lower, keys, slots, starts, words, longest, out, w)
+            source = cleaned
+            begin = np.int64(0)
+            end = size
+        done = _split(source, begin, end, classes, lower, keys, slots, starts, words, longest, out, w)
         if done < 0:
             lengths[row - first] = SLOW
             continue

@@ -196,13 +196,16 @@ def _tokens(array: pa.Array, tables: _Tables) -> pa.Array:
     text = np.frombuffer(data, np.uint8)
     out = np.empty(int(offsets[-1]) - int(offsets[0]) + rows, np.uint8)
     lengths = np.empty(rows, np.int32)
+    scratch = np.empty(int(np.diff(offsets).max()), np.uint8)
+    cleaned = scratch.view()
+    cleaned.flags.writeable = False
     written = kernel.tokenise(
         *(text, offsets, 0, rows, tables.classes, tables.lower),
         tables.short,
         *tables.long,
         *tables.tags[:3],
         np.empty(32, np.uint8),
-        np.empty(int(np.diff(offsets).max()), np.uint8),
+        *(scratch, cleaned),
         *(out, lengths),
     )
     bits: Any = None

@@ -98,17 +98,23 @@ class TextSettings(Section):
 
 
 class LinearSettings(Section):
-    """The `linear` model: hashed n-grams, tf-idf, multinomial logistic loss, AdaGrad."""
+    """The `linear` model: hashed n-grams weighted by relevance, multinomial logistic loss, AdaGrad."""
 
-    epochs: int = Field(default=4, ge=1, le=100, description="Passes over the training reviews.")
-    learning_rate: float = Field(default=8.0, gt=0, description="First AdaGrad rate; falls to 0 linearly.")
+    epochs: int = Field(default=5, ge=1, le=100, description="Passes over the training reviews.")
+    learning_rate: float = Field(default=5.0, gt=0, description="First AdaGrad rate; falls to 0 linearly.")
     dropout: float = Field(
-        default=0.3, ge=0, lt=1, description="Share of n-grams left out each time a review is met."
+        default=0.4, ge=0, lt=1, description="Share of n-grams left out each time a review is met."
     )
     min_document_frequency: int = Field(
         default=2, ge=1, description="Drop n-grams that stand in fewer training reviews."
     )
-    idf_power: float = Field(default=0.5, ge=0, le=2, description="Power of the inverse document frequency.")
+    idf_power: float = Field(default=0.0, ge=0, le=2, description="Power of the inverse document frequency.")
+    relevance_power: float = Field(
+        default=0.5,
+        ge=0,
+        le=2,
+        description="Power of how much an n-gram tells about the category; 0 gives all the same weight.",
+    )
     hash_bits: int = Field(default=22, ge=10, le=26, description="log2 of the number of n-gram buckets.")
     fields: tuple[Literal["review_headline", "review_body"], ...] = Field(
         default=("review_headline", "review_body"), min_length=1, description="Texts to read."
@@ -130,7 +136,7 @@ class AuditSettings(Section):
     """How findings are made."""
 
     folds: int = Field(default=5, ge=2, le=20, description="Product folds of the out-of-fold predictions.")
-    min_score: Share = Field(default=0.5, description="Findings below this probability are not listed.")
+    min_score: Share = Field(default=0.1, description="Findings below this probability are not listed.")
     max_findings: int = Field(default=100_000, ge=1, description="Most findings written of one kind.")
 
 

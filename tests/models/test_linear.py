@@ -14,8 +14,9 @@ from shelfcheck.models import split
 from shelfcheck.models.base import Model
 from shelfcheck.models.encode import encode
 from shelfcheck.models.evaluation import Evaluation
-from shelfcheck.models.kernels import learn
+from shelfcheck.models.kernels import count_documents, learn, relevance
 from shelfcheck.models.linear import LinearModel
+from shelfcheck.models.ngrams import term_buckets
 from shelfcheck.models.train import evaluate_held_out, evaluate_rows, fit_calibrated, train
 
 
@@ -24,6 +25,11 @@ def fit(encoded, settings, *, threads=1, seed=0):
     return LinearModel.fit(
         encoded, rows, encoded.categories, settings.train.linear, threads=threads, seed=seed
     )
+
+
+def with_linear(settings, **values):
+    linear = settings.train.linear.model_copy(update=values)
+    return settings.model_copy(update={"train": settings.train.model_copy(update={"linear": linear})})
 
 
 def test_one_thread_and_one_seed_give_the_same_bits(encoded, settings):
@@ -71,6 +77,37 @@ def test_first_step_is_the_gradient_worked_by_hand():
     assert weights[0, :2] == pytest.approx([2 / 1.5**0.5, -2 / 1.5**0.5], rel=1e-5)
     assert bias[:2] == pytest.approx([0.4 * 0.5 / 1.25**0.5, -0.4 * 0.5 / 1.25**0.5], rel=1e-5)
     assert not weights[0, 2:].any()
+
+
+def test_relevance_worked_by_hand():
+    # Two classes with shares of a half. Feature 0 stands in one review of either: with 5 further reviews of
+    # each, the shares stay a half and it tells nothing. Feature 1 stands in two reviews of class 1: shares
+    # 5/12 and 7/12. Counts within a review (the high bits) do not matter.
+    ids = np.array([0, 1, 0, 1 | 5 << 26], np.uint32)
+    found = np.full(2, np.nan)
+    starts, labels = np.arange(4), np.array([0, 1, 1, 1], np.int16)
+    for first, last in ((0, 1), (1, 2)):
+        relevance(starts, starts + 1, ids, labels, first, last, np.array([0.5, 0.5]), found)
+    assert found == pytest.approx([0, 5 / 12 * np.log(10 / 12) + 7 / 12 * np.log(14 / 12)], abs=1e-12)
+
+
+def test_relevant_words_weigh_more(encoded, settings):
+    plain = fit(encoded, with_linear(settings, idf_power=0.5, relevance_power=0.0))
+    ours = fit(encoded, with_linear(settings, idf_power=0.5, relevance_power=0.5))
+    rows = np.flatnonzero(encoded.bucket >= 300)
+    frequency = np.zeros(1 << encoded.hash_bits, np.int32)
+    count_documents(encoded.indptr, encoded.ids, rows, frequency)
+    rarity = np.log((1 + len(rows)) / (1 + frequency[plain.buckets])) + 1
+    assert plain.idf == pytest.approx(np.sqrt(rarity), rel=1e-6)
+    factor = ours.idf / plain.idf
+    assert factor.min() >= 0.05**0.5 - 1e-6  # that of an n-gram that tells nothing
+    novel, great = (ours.position[term_buckets([w], "review_body", 16)[0]] for w in ("novel", "great"))
+    assert factor[novel] > 2 * factor[great]
+
+
+def test_relevance_is_the_same_for_any_number_of_threads(encoded, settings):
+    one, three = fit(encoded, settings), fit(encoded, settings, threads=3)
+    assert np.array_equal(one.idf, three.idf)
 
 
 def test_stored_model_predicts_the_same(model, tmp_path):

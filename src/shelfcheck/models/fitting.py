@@ -1,4 +1,4 @@
-"""Learning a `linear` model: document frequencies, compaction, AdaGrad epochs."""
+"""Learning a `linear` model: document frequencies, compaction, relevance, AdaGrad epochs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from shelfcheck.errors import NotEnoughDataError
-from shelfcheck.models.kernels import BLOCK, MAX_COUNT, compact, count_documents, learn
+from shelfcheck.models.kernels import BLOCK, MAX_COUNT, compact, count_documents, learn, relevance
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 _FIRST_SQUARE: Final = 1.0  # AdaGrad's first accumulator: keeps the first steps of a rare n-gram small
 _CHUNK_BLOCKS: Final = 16  # blocks that a thread takes at a time
+_LEAST_RELEVANCE: Final = 0.05  # nats; what is added, so that no n-gram is without any weight
 _LANE: Final = 8  # rows of the matrix are padded to whole vectors of 8 float32
 _COUNT_THREADS: Final = 4  # each counts into its own table
 
@@ -68,7 +69,7 @@ def fit_linear(
         labels: int16 (m), their classes, 0..n_classes-1.
         n_classes: number of classes.
         hash_bits: log2 of the number of buckets.
-        settings: epochs, rate, document frequency, idf.
+        settings: epochs, rate, document frequency, idf, relevance.
         threads: worker threads.
         seed: of the order of the reviews.
         progress: told the reviews met.
@@ -86,12 +87,15 @@ def fit_linear(
             "Add reviews, or lower train.linear.min_document_frequency."
         )
     buckets: npt.NDArray[np.uint32] = used[np.argsort(-frequency[used], kind="stable")].astype(np.uint32)
-    rarity = np.log((1 + m) / (1 + frequency[buckets])) + 1
-    idf = (rarity**settings.idf_power).astype(np.float32)
     starts, stops, own_ids = _compacted(indptr, ids, rows, buckets, n_buckets=1 << hash_bits, threads=threads)
-    prior = np.log((np.bincount(labels, minlength=n_classes) + 0.5) / (m + 0.5 * n_classes)).astype(
-        np.float32
-    )
+    shares = (np.bincount(labels, minlength=n_classes) + 0.5) / (m + 0.5 * n_classes)
+    prior = np.log(shares).astype(np.float32)
+    # One factor of an n-gram is all that predicting and explaining know: its relevance is part of it.
+    factor = (np.log((1 + m) / (1 + frequency[buckets])) + 1) ** settings.idf_power
+    if settings.relevance_power > 0:
+        told = _relevance(starts, stops, own_ids, labels, frequency[buckets], shares=shares, threads=threads)
+        factor *= (_LEAST_RELEVANCE + told) ** settings.relevance_power
+    idf = factor.astype(np.float32)
     counted = time.perf_counter()
 
     width = -(-n_classes // _LANE) * _LANE
@@ -157,6 +161,31 @@ def _document_frequency(
     for count in counts[1:]:
         counts[0] += count
     return counts[0]
+
+
+def _relevance(
+    starts: Ints,
+    stops: Ints,
+    ids: npt.NDArray[np.uint32],
+    labels: npt.NDArray[np.int16],
+    frequency: npt.NDArray[np.int32],
+    *,
+    shares: npt.NDArray[np.floating[Any]],
+    threads: int,
+) -> npt.NDArray[np.float64]:
+    """How much each n-gram tells about the category, in nats; each thread does some of the n-grams."""
+    told = np.empty(len(frequency))
+    upto = np.cumsum(frequency, dtype=np.int64)
+    # The frequent come first: cut where the reviews to count, not the n-grams, are shared evenly.
+    inner = np.searchsorted(upto, np.linspace(0, upto[-1], threads + 1)[1:-1])
+    with ThreadPoolExecutor(threads) as pool:
+        work = [
+            pool.submit(relevance, starts, stops, ids, labels, first, last, shares, told)
+            for first, last in itertools.pairwise([0, *inner.tolist(), len(told)])
+        ]
+        for one in work:
+            one.result()
+    return told
 
 
 def _compacted(

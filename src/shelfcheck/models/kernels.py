@@ -22,6 +22,7 @@ ID_BITS = 26
 ID_MASK = (1 << ID_BITS) - 1
 MAX_COUNT = 64
 BLOCK = 256  # rows that stay together when an epoch is shuffled
+PRIOR_REVIEWS = 10.0  # that an n-gram is taken to stand in beside those seen, when its relevance is told
 
 
 @njit(cache=True, nogil=True)
@@ -174,6 +175,45 @@ def compact(
                 out[n] = np.uint32(known) | (ids[j] & ~mask)
                 n += 1
         stops[i] = n
+
+
+@njit(cache=True, nogil=True)
+def relevance(
+    starts: Array, stops: Array, ids: Array, labels: Array, first: int, last: int, prior: Array, out: Array
+) -> None:
+    """How much an n-gram tells about the category, for features first..last-1.
+
+    The Kullback-Leibler divergence, in nats, of the shares of the categories among the reviews that hold
+    the n-gram from their shares among all reviews. `PRIOR_REVIEWS` reviews with the usual shares are
+    counted in, so that an n-gram that few reviews hold tells little.
+
+    Args:
+        starts: int64 (n), where each row begins in `ids`.
+        stops: int64 (n), where it ends.
+        ids: uint32 (nnz), features with counts.
+        labels: int16 (n), 0..classes-1.
+        first: first feature.
+        last: feature after the last.
+        prior: float64 (classes), shares among all reviews, all > 0.
+        out: float64 (features), filled at first..last-1.
+    """
+    mask = np.uint32(ID_MASK)
+    classes = len(prior)
+    counts = np.zeros((last - first, classes), np.int32)
+    for i in range(len(starts)):
+        for j in range(starts[i], stops[i]):
+            feature = np.int64(ids[j] & mask)
+            if first <= feature < last:
+                counts[feature - first, labels[i]] += 1
+    for f in range(last - first):
+        total = PRIOR_REVIEWS
+        for k in range(classes):
+            total += counts[f, k]
+        told = 0.0
+        for k in range(classes):
+            share = (counts[f, k] + PRIOR_REVIEWS * prior[k]) / total
+            told += share * np.log(share / prior[k])
+        out[first + f] = told
 
 
 @njit(cache=True, nogil=True, fastmath=True)

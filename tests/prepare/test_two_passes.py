@@ -251,6 +251,32 @@ def test_same_files_whatever_the_threads(tmp_path: Path) -> None:
     assert any(pq.read_metadata(tmp_path / "1" / name).num_row_groups > 1 for name, _ in found[0])
 
 
+def test_full_files_give_way_to_new_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Footers of open files must not pile up in memory; order and result stay."""
+    monkeypatch.setattr("shelfcheck.prepare.months._OPEN_ROW_GROUPS", 1)
+    monkeypatch.setattr("shelfcheck.prepare.months._ROW_GROUP_ROWS", 300)
+    rows = [
+        review(i, review_body=f"{i} some words" * 250, review_date=dt.date(2001, 1 + i % 2, 1))
+        for i in range(8_000)
+    ]
+    for threads in (1, 3):
+        run(tmp_path / str(threads), Rows(rows, batch=997), run__threads=threads, run__memory_limit="1MB")
+    parts = sorted((tmp_path / "1" / "reviews").rglob("*.parquet"))
+    assert [file.name for file in parts[:2]] == ["part-00000.parquet", "part-00001.parquet"]
+    others = sorted((tmp_path / "3" / "reviews").rglob("*.parquet"))
+    assert [file.read_bytes() for file in parts] == [file.read_bytes() for file in others]
+    wanted = [f"R{i}" for month in (0, 1) for i in range(month, 8_000, 2)]
+    assert ids(tmp_path / "1") == wanted
+
+
+def test_falls_are_read_in_pieces(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shelfcheck.prepare.falls._READ_ROWS", 3)
+    rows = [review(i, review_id=f"R{i // 2}") for i in range(200)]
+    summary = run(tmp_path / "out", Rows(rows, batch=31))
+    assert summary.filtered["repeated_review_id"] == 100
+    assert ids(tmp_path / "out") == [f"R{i}" for i in range(100)]
+
+
 ROW = st.one_of(
     st.none(),
     st.builds(

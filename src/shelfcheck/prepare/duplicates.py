@@ -159,3 +159,21 @@ def find_falls(
     )
     engine.run("DELETE FROM occurrences WHERE occurrence = 1")
     return dict(engine.run("SELECT rule, count(*) FROM falls GROUP BY rule"))
+
+
+def write_falls(engine: DuckDB, path: Path) -> None:
+    """Write both tables of `find_falls` to one Parquet file in input order, for `FallStream`.
+
+    The engine can then be closed: what it holds would add to the memory of the second pass.
+    """
+    target = str(path).replace("'", "''")
+    engine.run(
+        f"""
+        COPY (
+            SELECT ordinal, rule, CAST(NULL AS BIGINT) AS occurrence FROM falls
+            UNION ALL
+            SELECT ordinal, NULL, occurrence FROM occurrences
+            ORDER BY ordinal
+        ) TO '{target}' (FORMAT parquet)
+        """  # noqa: S608 - our own path
+    )

@@ -1,19 +1,23 @@
-"""Which staged rows fall, streamed from the engine beside the staged batches."""
+"""Which staged rows fall, streamed from disk beside the staged batches."""
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
+import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
+    import pyarrow as pa
     from numpy.typing import NDArray
 
-    from shelfcheck.engines.duckdb import DuckDB
     from shelfcheck.prepare.staging import StagedBatch
+
+_READ_ROWS: Final = 65_536
 
 
 class Falls(NamedTuple):
@@ -25,38 +29,36 @@ class Falls(NamedTuple):
 
 
 class FallStream:
-    """Reads `falls` and `occurrences` (see `find_falls`) in the order of the rows, in bounded memory."""
+    """Reads the file that `write_falls` wrote, in bounded memory."""
 
-    def __init__(self, engine: DuckDB) -> None:
-        self._engine = engine
+    def __init__(self, path: Path) -> None:
+        self._path = path
 
     def batches(self, staged: Sequence[StagedBatch]) -> Iterator[tuple[StagedBatch, Falls]]:
         """Yield each staged batch with what becomes of it."""
-        # One query for both, since a connection streams one result at a time.
-        stream = self._engine.stream(
-            """
-            SELECT ordinal, rule, CAST(NULL AS BIGINT) AS occurrence FROM falls
-            UNION ALL
-            SELECT ordinal, NULL, occurrence FROM occurrences
-            ORDER BY ordinal
-            """
-        )
-        pending: list[tuple[int, str | None, int | None]] = []
-        position = 0
-        for batch in staged:
-            end = batch.ordinal + batch.rows
-            while not pending or pending[-1][0] < end:
-                read = next(stream, None)
-                if read is None:
-                    break
-                pending = pending[position:] + list(
-                    zip(*(column.to_pylist() for column in read.columns), strict=True)
-                )
-                position = 0
-            start = position
-            while position < len(pending) and pending[position][0] < end:
-                position += 1
-            yield batch, _falls(pending[start:position], batch.ordinal)
+        with pq.ParquetFile(self._path) as file:
+            yield from _join(file.iter_batches(_READ_ROWS, use_threads=False), staged)
+
+
+def _join(
+    stream: Iterator[pa.RecordBatch], staged: Sequence[StagedBatch]
+) -> Iterator[tuple[StagedBatch, Falls]]:
+    pending: list[tuple[int, str | None, int | None]] = []
+    position = 0
+    for batch in staged:
+        end = batch.ordinal + batch.rows
+        while not pending or pending[-1][0] < end:
+            read = next(stream, None)
+            if read is None:
+                break
+            pending = pending[position:] + list(
+                zip(*(column.to_pylist() for column in read.columns), strict=True)
+            )
+            position = 0
+        start = position
+        while position < len(pending) and pending[position][0] < end:
+            position += 1
+        yield batch, _falls(pending[start:position], batch.ordinal)
 
 
 def _falls(rows: list[tuple[int, str | None, int | None]], first: int) -> Falls:

@@ -40,6 +40,7 @@ _REPEATING: Final = [
 ]
 _ROW_GROUP_ROWS: Final = 131_072
 _OPEN_FILES: Final = 256  # below the usual limit of 1,024 open files
+_OPEN_ROW_GROUPS: Final = 2_048  # an open file keeps some 13 KB for each until its footer is written
 _NO_MONTH_CODE: Final = np.iinfo(np.int64).max  # sorts last
 
 
@@ -87,6 +88,7 @@ class _Partition:
         self.waiting: list[pa.RecordBatch] = []
         self.bytes = 0
         self.parts = 0
+        self.row_groups = 0  # of the open file
         self.writer: pq.ParquetWriter | None = None
         self.last: Future[None] | None = None  # the write under way, which the next one waits for
 
@@ -107,6 +109,7 @@ class MonthWriter:
         self._bytes = 0
         self._partitions: dict[str | None, _Partition] = {}
         self._open: OrderedDict[str | None, None] = OrderedDict()  # least recently written first
+        self._row_groups = 0  # of all open files
         self._writing: list[Future[None]] = []
         self.rows: defaultdict[str | None, int] = defaultdict(int)
 
@@ -141,6 +144,11 @@ class MonthWriter:
 
     def _make_room(self) -> None:
         self._wait()  # or what is in writing would pile up
+        pa.default_memory_pool().release_unused()  # Arrow's allocator keeps freed pages of every thread
+        while self._row_groups > _OPEN_ROW_GROUPS:
+            self._close(
+                max(self._open, key=lambda month: (self._partitions[month].row_groups, month or NO_MONTH))
+            )
         for month in self._by_size():
             if self._bytes <= self._budget // 2:
                 # Slices hold on to the whole batch they were cut from: copy the few that stay.
@@ -168,6 +176,9 @@ class MonthWriter:
             partition.parts += 1
         self._open[month] = None
         self._open.move_to_end(month)
+        groups = -(-sum(batch.num_rows for batch in rows) // _ROW_GROUP_ROWS)
+        partition.row_groups += groups
+        self._row_groups += groups
         partition.last = self._pool.submit(_write_rows, partition.writer, rows, partition.last)
         self._writing.append(partition.last)
 
@@ -179,6 +190,8 @@ class MonthWriter:
         if partition.writer is not None:
             partition.writer.close()
             partition.writer = None
+        self._row_groups -= partition.row_groups
+        partition.row_groups = 0
         self._open.pop(month, None)
 
     def _wait(self) -> None:

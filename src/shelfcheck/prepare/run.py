@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from shelfcheck.progress import Progress
     from shelfcheck.sources import Source, SourceBatch
 
-BATCH_ROWS: Final = 32_768  # reviews are some 500 bytes: 16 MB a batch, a few of them under way
+BATCH_ROWS: Final = 16_384  # reviews are some 500 bytes: 8 MB a batch, a few of them under way
 _UNITS: Final = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
@@ -55,9 +55,9 @@ def prepare(
     without a date under `__HIVE_DEFAULT_PARTITION__`), `rejected/rejected.parquet`,
     `summary.json`, `summary.csv` and, with `prepare.csv`, `csv/YYYY-MM.csv.gz`. Within a
     month, rows stand in the order of the input. Memory does not grow with the input: about
-    a fifth of `run.memory_limit` for rows by month, a quarter for duplicates, and some
-    batches for each thread. On disk, the uncompressed size of the
-    input is needed while it runs.
+    an eighth of `run.memory_limit` for rows by month and, before that, an eighth for
+    duplicates, beside the code itself and some batches for each thread. On disk, the
+    uncompressed size of the input is needed while it runs.
 
     Args:
         sources: what to read, in order.
@@ -125,19 +125,20 @@ class _Run:
 
     def all(self) -> PrepareSummary:
         from shelfcheck.engines.duckdb import DuckDB  # noqa: PLC0415 - loads DuckDB
-        from shelfcheck.prepare.duplicates import find_falls  # noqa: PLC0415 - loads Numba
+        from shelfcheck.prepare.duplicates import find_falls, write_falls  # noqa: PLC0415 - loads Numba
 
         fixed = fixed_bounds(self.settings.prepare)
         self.first_pass(fixed)
         bounds = fixed or data_bounds(self.settings.prepare, self.histogram)
-        megabytes = max(64, self.memory // 4 // 10**6)
+        megabytes = max(64, self.memory // 8 // 10**6)
+        self.progress.start("Finding duplicates", None, "rows")
         with DuckDB(self.staging / "spill", f"{megabytes}MB", self.threads) as engine:
-            self.progress.start("Finding duplicates", None, "rows")
             find_falls(
                 engine, self.staging / "keys.parquet", self.settings.prepare, None if fixed else bounds
             )
-            self.progress.finish()
-            categories, months = self.second_pass(FallStream(engine))
+            write_falls(engine, self.staging / "falls.parquet")
+        self.progress.finish()
+        categories, months = self.second_pass(FallStream(self.staging / "falls.parquet"))
         if self.settings.prepare.csv:
             self.write_csv()
         summary = self.summary(bounds, categories, months)
@@ -180,6 +181,7 @@ class _Run:
                 rows += batch.reviews.num_rows + batch.rejected.num_rows
                 self.progress.advance(batch.bytes_read, rows=rows)
         self.progress.finish()
+        pa.default_memory_pool().release_unused()  # the next phases would stand on top of it
         limit.check()
         self.staged = stage.batches
 
@@ -191,8 +193,8 @@ class _Run:
     # Second pass
 
     def second_pass(self, falls: FallStream) -> tuple[Counter[str], dict[str | None, int]]:
-        # A fifth of the memory: a tenth that waits, a tenth that is being written.
-        writer = MonthWriter(self.out / "reviews", self.pool, max(self.memory // 10, 16 * 10**6))
+        # An eighth of the memory: half of it waits, half is being written.
+        writer = MonthWriter(self.out / "reviews", self.pool, max(self.memory // 16, 16 * 10**6))
         categories: Counter[str] = Counter()
         self.progress.start("Writing", sum(batch.rows for batch in self.staged), "rows")
         kept = 0

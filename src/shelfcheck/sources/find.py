@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shelfcheck import schema
-from shelfcheck.errors import SourceError
+from shelfcheck.errors import MissingExtraError, SourceError
 from shelfcheck.sources import pds
 from shelfcheck.sources.base import Source
 from shelfcheck.sources.categories import normalise_name
@@ -127,6 +127,8 @@ def _expand_url(spec: str) -> Iterator[_Found]:
             yield _Found(spec, named=True)
             return
     except ImportError as error:
+        if spec.startswith("s3:"):
+            raise MissingExtraError(f"Reading {spec}", "aws") from error
         raise SourceError(f"{spec}: {error}. You can fix this by installing that package.") from error
     except (OSError, ValueError) as error:
         raise SourceError(f"{spec}: cannot be listed: {error}") from error

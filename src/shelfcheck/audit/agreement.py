@@ -42,6 +42,7 @@ BY: Final = FEATURES.index("log_others")
 
 # Log odds that a product belongs in one given other category, before its reviews are read.
 _PRODUCT_PRIOR: Final = -5.0
+_ONLY_REVIEW: Final = 0.5  # either the product's only review is wrong, or the product
 _PRIOR_REVIEWS: Final = 1.0
 _CATEGORY_PRIOR: Final = 10.0
 
@@ -54,6 +55,7 @@ class Placed(NamedTuple):
         best: int64 (n), the best other category.
         explained: float32 (n), probability that the product, by its other reviews, belongs in another
             category, if the review fits that one too: then the review is in order, the product is not.
+            A product's only review cannot tell which of the two is wrong, and half is given to each.
     """
 
     features: Floats
@@ -189,6 +191,7 @@ class Agreement:
         odds = np.log(total[at, theme] / of_assigned) * np.sqrt(n) + _PRODUCT_PRIOR
         fits = (n > 0) & (p[at, theme] >= p[at, best] / 2)
         explained = np.where(fits, 1 / (1 + np.exp(-np.clip(odds, -30, 30))), 0)
+        explained[on & (n == 0)] = _ONLY_REVIEW
         return Placed(found, best, explained.astype(np.float32))
 
 

@@ -33,6 +33,7 @@ from shelfcheck.config import Settings, validate
 from shelfcheck.models import split
 from shelfcheck.models.encode import Encoded, encode
 from shelfcheck.models.evaluation import evaluate
+from shelfcheck.models.examples import Examples
 from shelfcheck.models.train import evaluate_rows, fit_calibrated, labels_for, learnable
 from shelfcheck.prepare.read import iter_prepared
 
@@ -105,7 +106,7 @@ def fasttext(task: Task, **options: object) -> Row:
 def linear(encoded: Encoded, settings: Settings, bucket: np.ndarray, seconds: float) -> Row:
     """Our model, calibration included in its time."""
     started = time.perf_counter()
-    model = fit_calibrated(encoded, settings, bucket)
+    model = fit_calibrated(Examples(encoded), settings, bucket)
     done = time.perf_counter()
     test = np.flatnonzero(split.is_test(bucket, settings.train.test_share))
     found = evaluate_rows(model, encoded, test, settings.run.threads)

@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from shelfcheck.config import Settings
     from shelfcheck.demo import Score
+    from shelfcheck.models.base import Model
     from shelfcheck.models.evaluation import Evaluation
-    from shelfcheck.models.linear import LinearModel
     from shelfcheck.pipeline import RunResult
     from shelfcheck.predict.batch import Predicted
     from shelfcheck.progress import Progress
@@ -186,11 +186,9 @@ def predict_text(
         words: most terms to name.
     """
     model = _model(workspace)
-    from shelfcheck.models.explain import explain  # noqa: PLC0415 - loads pyarrow
-
     chances = model.predict_proba([text], [headline])[0]
     best = sorted(zip(model.categories, chances.tolist(), strict=True), key=lambda item: -item[1])
-    found = explain(model, headline, text, k=words)
+    found = model.explain(headline, text, k=words)
     return TextPrediction(best[:top], found.against, [(term, weight) for term, weight in found.terms])
 
 
@@ -326,11 +324,11 @@ def _run(
     )
 
 
-def _model(workspace: str | Path) -> LinearModel:
+def _model(workspace: str | Path) -> Model:
     folder = Workspace(workspace).path(pipeline.MODEL, made_by=f"shelfcheck train --workspace {workspace}")
-    from shelfcheck.models.linear import LinearModel  # noqa: PLC0415 - loads numpy
+    from shelfcheck.models.kinds import load_model  # noqa: PLC0415 - loads numpy
 
-    return LinearModel.load(folder)
+    return load_model(folder)
 
 
 def _sources(source: Paths, settings: Settings) -> Sequence[Any]:

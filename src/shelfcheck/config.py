@@ -7,6 +7,7 @@ the key and what is allowed. `settings_file` reads and writes the file.
 
 from __future__ import annotations
 
+import datetime as dt  # noqa: TC003 - Pydantic reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -97,7 +98,22 @@ class TextSettings(Section):
     )
 
 
-class LinearSettings(Section):
+class FieldSettings(Section):
+    """Which texts of a review a model reads."""
+
+    fields: tuple[Literal["review_headline", "review_body"], ...] = Field(
+        default=("review_headline", "review_body"), min_length=1, description="Texts to read."
+    )
+
+
+class EncodingSettings(FieldSettings):
+    """How texts become hashed n-grams."""
+
+    word_ngrams: int = Field(default=2, ge=1, le=10, description="Most words in an n-gram.")
+    hash_bits: int = Field(default=22, ge=10, le=26, description="log2 of the number of n-gram buckets.")
+
+
+class LinearSettings(EncodingSettings):
     """The `linear` model: hashed n-grams weighted by relevance, multinomial logistic loss, AdaGrad."""
 
     epochs: int = Field(default=5, ge=1, le=100, description="Passes over the training reviews.")
@@ -115,21 +131,113 @@ class LinearSettings(Section):
         le=2,
         description="Power of how much an n-gram tells about the category; 0 gives all the same weight.",
     )
-    hash_bits: int = Field(default=22, ge=10, le=26, description="log2 of the number of n-gram buckets.")
-    fields: tuple[Literal["review_headline", "review_body"], ...] = Field(
-        default=("review_headline", "review_body"), min_length=1, description="Texts to read."
+
+
+class TfidfSvmSettings(FieldSettings):
+    """The `tfidf_svm` model: scikit-learn's TF-IDF and linear support vector machine."""
+
+    max_terms: int | None = Field(
+        default=None, ge=10, description="Keep this many of the most frequent terms; all when unset."
     )
+    word_ngrams: int = Field(default=2, ge=1, le=5, description="Most words in a term.")
+    min_document_frequency: int = Field(
+        default=2, ge=1, description="Drop terms that stand in fewer training reviews."
+    )
+    sublinear_tf: bool = Field(
+        default=True, description="Weigh a term by 1 + ln(count) instead of its count."
+    )
+    c: float = Field(default=1.0, gt=0, description="Inverse strength of the regularisation.")
+    max_iterations: int = Field(default=1000, ge=1, description="Most iterations of the solver.")
+
+
+class EmbeddingSettings(EncodingSettings):
+    """The `embedding` model: mean of word and n-gram vectors, softmax, as fastText and BlazingText do it."""
+
+    vector_dim: int = Field(default=100, ge=2, le=1000, description="Numbers in a vector.")
+    epochs: int = Field(default=5, ge=1, le=200, description="Passes over the training reviews, at most.")
+    learning_rate: float = Field(default=0.5, gt=0, description="First rate; falls to 0 linearly.")
+    min_count: int = Field(default=2, ge=1, description="Drop words met fewer times in the training reviews.")
+    buckets: int = Field(
+        default=2_000_000,
+        ge=1000,
+        le=1 << 26,
+        description="Vectors that n-grams of two words and more share.",
+    )
+    early_stopping: bool = Field(
+        default=False, description="Stop when the accuracy on validation products no longer grows."
+    )
+    patience: int = Field(default=4, ge=1, description="Epochs to wait for a better one before stopping.")
+    min_epochs: int = Field(default=5, ge=1, description="Epochs before early stopping may stop.")
+
+
+class TransformerSettings(FieldSettings):
+    """The `transformer` model: a pre-trained encoder of texts, fine-tuned. Needs shelfcheck[transformer]."""
+
+    encoder: str = Field(
+        default="bert-base-uncased",
+        min_length=1,
+        description="Name on the Hugging Face hub, or a local folder.",
+    )
+    max_tokens: int = Field(default=128, ge=8, le=8192, description="Word pieces of a review that are read.")
+    batch_size: int = Field(default=32, ge=1, description="Reviews in a step on the device.")
+    accumulate: int = Field(default=1, ge=1, description="Steps whose gradients are added up.")
+    epochs: float = Field(default=3.0, gt=0, le=100, description="Passes over the training reviews, at most.")
+    learning_rate: float = Field(default=5e-5, gt=0, description="Highest rate of AdamW.")
+    weight_decay: float = Field(default=0.01, ge=0, description="Weight decay of AdamW.")
+    warmup_share: Share = Field(default=0.06, description="Share of the steps in which the rate rises.")
+    precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(
+        default="auto", description="Arithmetic; `auto` takes bfloat16 where the device has it."
+    )
+    compile: bool | None = Field(default=None, description="Use torch.compile; where it pays when unset.")
+    device: str = Field(default="auto", description="auto, cpu, cuda, cuda:N or mps.")
+    patience: int = Field(
+        default=2, ge=1, description="Evaluations without a better validation loss before stopping."
+    )
+    evaluations: int = Field(default=2, ge=1, description="Evaluations on validation products in an epoch.")
+    validation_reviews: int = Field(default=5000, ge=1, description="Most reviews in one of them.")
+    checkpoint_minutes: float = Field(default=10, gt=0, description="Minutes between checkpoints.")
+
+
+ModelName = Literal["linear", "tfidf_svm", "embedding", "transformer"]
+LabelName = Literal[
+    "product_category", "star_rating", "product_category_year", "product_category_star_rating"
+]
 
 
 class TrainSettings(Section):
     """What is learned, from which products."""
 
+    model: ModelName = Field(default="linear", description="The model to learn.")
+    label: LabelName = Field(default="product_category", description="What is predicted.")
+    split: Literal["product", "time", "row"] = Field(
+        default="product",
+        description="What is held out to evaluate on. `product`: products; `time`: reviews from split_date "
+        "on; `row`: any reviews, whose products were then learned from.",
+    )
+    split_date: dt.date | None = Field(
+        default=None, description="First day of the reviews that the `time` split holds out."
+    )
     test_share: Share = Field(default=0.2, description="Share of products held out to evaluate on.")
-    calibration_share: Share = Field(default=0.1, description="Share of products held out to calibrate on.")
+    calibration_share: Share = Field(
+        default=0.1, description="Share of products held out to calibrate and validate on."
+    )
     min_category_reviews: int = Field(
-        default=20, ge=2, description="Categories with fewer reviews are not learned (and are listed)."
+        default=20, ge=2, description="Classes with fewer reviews are not learned (and are listed)."
+    )
+    min_class_share: Share = Field(
+        default=0.0,
+        description="Classes with a smaller share of the reviews are not learned; originally 0.01.",
     )
     linear: LinearSettings = Field(default_factory=LinearSettings)
+    tfidf_svm: TfidfSvmSettings = Field(default_factory=TfidfSvmSettings)
+    embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
+    transformer: TransformerSettings = Field(default_factory=TransformerSettings)
+
+    @model_validator(mode="after")
+    def _dated(self) -> TrainSettings:
+        if self.split == "time" and self.split_date is None:
+            raise ValueError("split == 'time' needs split_date, e.g. '2015-01-01'")
+        return self
 
 
 class AuditSettings(Section):

@@ -60,14 +60,27 @@ def _run_encode(context: Context) -> Mapping[str, Any]:
 def _run_train(context: Context) -> Mapping[str, Any]:
     from shelfcheck.models.train import train  # noqa: PLC0415
 
-    return train(context.inputs[ENCODED], context.out, context.settings, context.progress)
+    return train(
+        context.inputs[ENCODED],
+        context.out,
+        context.settings,
+        context.progress,
+        prepared_dir=context.inputs[PREPARED],
+        cache=context.cache,
+    )
 
 
 def _run_evaluate(context: Context) -> Mapping[str, Any]:
     from shelfcheck.models.train import evaluate_held_out  # noqa: PLC0415
 
     return evaluate_held_out(
-        context.inputs[ENCODED], context.inputs[MODEL], context.out, context.settings, context.progress
+        context.inputs[ENCODED],
+        context.inputs[MODEL],
+        context.out,
+        context.settings,
+        context.progress,
+        prepared_dir=context.inputs[PREPARED],
+        cache=context.cache,
     )
 
 
@@ -111,6 +124,23 @@ def _run_report(context: Context) -> Mapping[str, Any]:
     return {"bytes": page.stat().st_size}
 
 
+_ENCODING: Final = ("train.linear.fields", "train.linear.word_ngrams", "train.linear.hash_bits")
+_SPLIT: Final = (
+    "train.label",
+    "train.split",
+    "train.split_date",
+    "train.test_share",
+    "train.calibration_share",
+    "train.min_category_reviews",
+    "train.min_class_share",
+)
+
+
+def _learning(settings: Settings) -> tuple[str, ...]:
+    """What the chosen model depends on: not the settings of the others."""
+    return ("train.model", f"train.{settings.train.model}", *_SPLIT, "run.seed")
+
+
 STAGES: Final = (
     Stage(
         PREPARED,
@@ -125,24 +155,27 @@ STAGES: Final = (
         "Encoding n-grams",
         "shelfcheck train",
         needs=(PREPARED,),
-        settings=("text", "train.linear.fields", "train.linear.hash_bits", "train.min_category_reviews"),
+        settings=("text", *_ENCODING),
         run=_run_encode,
+        version=2,
     ),
     Stage(
         MODEL,
         "Training",
         "shelfcheck train",
-        needs=(ENCODED,),
-        settings=("train", "run.seed"),
+        needs=(PREPARED, ENCODED),
+        settings=_learning,
         run=_run_train,
+        version=2,
     ),
     Stage(
         EVALUATION,
         "Evaluating on held-out products",
         "shelfcheck evaluate",
-        needs=(ENCODED, MODEL),
-        settings=("train.test_share", "train.calibration_share"),
+        needs=(PREPARED, ENCODED, MODEL),
+        settings=_SPLIT,
         run=_run_evaluate,
+        version=2,
     ),
     Stage(
         OUT_OF_FOLD,

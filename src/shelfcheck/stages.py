@@ -41,6 +41,7 @@ class Context:
         out: the folder to write into; published when the stage returns.
         settings: all settings.
         progress: told how far the work is.
+        cache: a folder for what can be made again; made when something is put there.
     """
 
     inputs: Mapping[str, Path]
@@ -48,6 +49,7 @@ class Context:
     out: Path
     settings: Settings
     progress: Progress
+    cache: Path
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Stage:
         title: what it does, as progress shows it.
         command: the command that makes it, for errors.
         needs: artefacts that it reads.
-        settings: dotted settings or sections that its result depends on.
+        settings: dotted settings or sections that its result depends on, or what tells them.
         run: does the work and returns the counts worth telling.
         optional: those of `needs` that it can do without; `Context.inputs` then lacks them.
         version: raised when the same inputs give another result.
@@ -69,7 +71,7 @@ class Stage:
     title: str
     command: str
     needs: tuple[str, ...]
-    settings: tuple[str, ...]
+    settings: tuple[str, ...] | Callable[[Settings], tuple[str, ...]]
     run: Callable[[Context], Mapping[str, Any]]
     optional: tuple[str, ...] = ()
     version: int = 1
@@ -119,7 +121,7 @@ def run_stage(
     folders = {name: workspace.path(name, made_by="shelfcheck run") for name in inputs if name in stage.needs}
     started = time.perf_counter()
     with workspace.writing(stage.name) as out:
-        counts = dict(stage.run(Context(folders, sources, out, settings, progress)))
+        counts = dict(stage.run(Context(folders, sources, out, settings, progress, workspace.root / "cache")))
         seconds = time.perf_counter() - started
         made = Manifest(
             artefact=stage.name,
@@ -175,7 +177,7 @@ def versions() -> dict[str, str]:
 
 
 def _relevant(stage: Stage, settings: Settings) -> dict[str, Any]:
-    prefixes = stage.settings
+    prefixes = stage.settings(settings) if callable(stage.settings) else stage.settings
     return {
         key: value
         for key, value, _ in flatten(settings)

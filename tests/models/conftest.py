@@ -5,6 +5,7 @@ import pytest
 from review_corpus import reviews, write_prepared
 from shelfcheck.config import validate
 from shelfcheck.models.encode import Encoded, encode
+from shelfcheck.models.examples import Examples
 from shelfcheck.models.train import fit_calibrated
 
 
@@ -21,4 +22,4 @@ def encoded(tmp_path_factory, settings) -> Encoded:
 
 @pytest.fixture(scope="session")
 def model(encoded, settings):
-    return fit_calibrated(encoded, settings, encoded.bucket)
+    return fit_calibrated(Examples(encoded), settings, encoded.bucket)

@@ -130,7 +130,7 @@ def test_damaged_folder_is_refused(encoded, tmp_path, damage):
         (tmp_path / "ids.u32").write_bytes(b"1234")
     else:
         meta = (tmp_path / "meta.json").read_text(encoding="utf-8")
-        (tmp_path / "meta.json").write_text(meta.replace('"format": 1', '"format": 99'), encoding="utf-8")
+        (tmp_path / "meta.json").write_text(meta.replace('"format": 2', '"format": 99'), encoding="utf-8")
     with pytest.raises(WorkspaceError, match="shelfcheck train"):
         Encoded.open(tmp_path)
 

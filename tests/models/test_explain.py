@@ -42,7 +42,7 @@ def test_predicted_and_runner_up_are_the_defaults(model):
     order = model.predict_proba([BODY])[0].argsort()[::-1]
     assert [found.category, found.against] == [model.categories[i] for i in order[:2]]
     assert explain(model, None, BODY, found.category).against == found.against
-    assert model.explain(None, BODY) == found.terms
+    assert model.explain(None, BODY) == found
 
 
 def test_explaining_the_less_likely_turns_the_signs(model):

@@ -14,6 +14,7 @@ from shelfcheck.models import split
 from shelfcheck.models.base import Model
 from shelfcheck.models.encode import encode
 from shelfcheck.models.evaluation import Evaluation
+from shelfcheck.models.examples import Examples
 from shelfcheck.models.kernels import count_documents, learn, relevance
 from shelfcheck.models.linear import LinearModel
 from shelfcheck.models.ngrams import term_buckets
@@ -150,7 +151,7 @@ def test_categories_with_few_reviews_are_named_not_learned(settings, tmp_path):
     encoded = encode(
         write_prepared(pa.concat_tables([table, rare]), tmp_path / "p"), tmp_path / "e", settings
     )
-    model = fit_calibrated(encoded, settings, encoded.bucket)
+    model = fit_calibrated(Examples(encoded), settings, encoded.bucket)
     assert "Rare" not in model.categories
     assert model.facts["categories_skipped"] == {"Rare": 5}
     found = evaluate_rows(model, encoded, np.arange(encoded.n_rows), 1)
@@ -160,7 +161,7 @@ def test_categories_with_few_reviews_are_named_not_learned(settings, tmp_path):
 
 def test_one_category_is_not_enough(settings, tmp_path):
     encode(write_prepared(reviews(100, categories=("Books",)), tmp_path / "p"), tmp_path / "e", settings)
-    with pytest.raises(NotEnoughDataError, match=r"1 of 1 categories .* must be >= 2"):
+    with pytest.raises(NotEnoughDataError, match=r"1 of 1 classes .* must be >= 2"):
         train(tmp_path / "e", tmp_path / "m", settings)
 
 
@@ -212,7 +213,7 @@ def test_real_reviews_by_product(real_data, tmp_path):
     table = pa.table(columns).select(PREPARED_SCHEMA.names).cast(PREPARED_SCHEMA)
     settings = validate({"run": {"threads": 2}})
     encoded = encode(write_prepared(table, tmp_path / "p"), tmp_path / "e", settings)
-    model = fit_calibrated(encoded, settings, encoded.bucket)
+    model = fit_calibrated(Examples(encoded), settings, encoded.bucket)
     found = evaluate_rows(model, encoded, np.flatnonzero(split.is_test(encoded.bucket, 0.2)), 2)
     assert found.accuracy > 0.80
     assert found.macro.f1 > 0.50

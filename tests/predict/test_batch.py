@@ -7,6 +7,7 @@ import pytest
 
 from review_corpus import reviews
 from shelfcheck.errors import WorkspaceError
+from shelfcheck.models.examples import Examples
 from shelfcheck.models.train import fit_calibrated
 from shelfcheck.predict import batch as module
 from shelfcheck.predict.batch import predict
@@ -15,7 +16,7 @@ from shelfcheck.schema import PREDICTION_SCHEMA, REVIEW_SCHEMA
 
 @pytest.fixture(scope="module")
 def model(encoded, settings):
-    return fit_calibrated(encoded, settings, encoded.bucket)
+    return fit_calibrated(Examples(encoded), settings, encoded.bucket)
 
 
 def test_prepared_reviews_file_and_raw_texts_agree(model, prepared, tmp_path, monkeypatch):

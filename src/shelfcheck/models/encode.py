@@ -1,7 +1,7 @@
 """Prepared reviews to hashed n-grams on disk, shuffled, ready to learn from.
 
 The folder holds `indptr.i64`, `ids.u32`, `label.i16` and `bucket.i16` (raw little-endian arrays, opened
-memory-mapped), `rows.parquet` (review id, product id, category in the same order) and `meta.json`.
+memory-mapped), `rows.parquet` (ROW_SCHEMA, in the same order) and `meta.json`.
 
 Rows are ordered by a hash of the review id, never by date or file: a model that is fed in the order of
 the files forgets what came first. Rows are scattered over parts by the hash while they are read, and
@@ -31,9 +31,11 @@ from shelfcheck.progress import NullProgress
 from shelfcheck.schema import (
     PRODUCT_CATEGORY,
     PRODUCT_ID,
+    REVIEW_DATE,
     REVIEW_HEADLINE,
     REVIEW_ID,
     REVIEW_TOKENS,
+    STAR_RATING,
 )
 
 if TYPE_CHECKING:
@@ -41,12 +43,18 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from shelfcheck.config import Settings
-from shelfcheck.progress import Progress
+    from shelfcheck.config import EncodingSettings, Settings
+    from shelfcheck.progress import Progress
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 ROW_SCHEMA: Final = pa.schema(
-    [(REVIEW_ID, pa.string()), (PRODUCT_ID, pa.string()), (PRODUCT_CATEGORY, pa.string())]
+    [
+        (REVIEW_ID, pa.string()),
+        (PRODUCT_ID, pa.string()),
+        (PRODUCT_CATEGORY, pa.string()),
+        (STAR_RATING, pa.int32()),
+        (REVIEW_DATE, pa.date32()),
+    ]
 )
 _KEY: Final = "key"
 _IDS: Final = "ids"
@@ -57,18 +65,20 @@ _BATCH_ROWS: Final = 1 << 16
 
 @dataclass(frozen=True)
 class Encoded:
-    """Encoded reviews, memory-mapped.
+    """Encoded reviews, memory-mapped or in memory.
 
     Attributes:
-        folder: where they lie.
+        folder: where they lie; nowhere when `table` is set.
         indptr: int64 (n + 1), where each review's n-grams begin in `ids`.
         ids: uint32 (nnz), bucket in the low 26 bits, count - 1 in the high 6.
         label: int16 (n), index into `categories`; -1 where the category is null.
         bucket: int16 (n), bucket of the product, 0..999; see `split`.
-        categories: every category, sorted.
+        categories: every class, sorted; `labels` makes others than the categories.
         fields: the texts that were read.
         hash_bits: log2 of the number of n-gram buckets.
         text: how tokens were made.
+        word_ngrams: most words in an n-gram.
+        table: rows of ROW_SCHEMA, when they are not on disk.
     """
 
     folder: Path
@@ -80,6 +90,8 @@ class Encoded:
     fields: tuple[str, ...]
     hash_bits: int
     text: TextSettings
+    word_ngrams: int = 2
+    table: pa.Table | None = None
 
     @classmethod
     def open(cls, folder: str | Path) -> Encoded:
@@ -107,6 +119,7 @@ class Encoded:
                 fields=tuple(meta["fields"]),
                 hash_bits=meta["hash_bits"],
                 text=TextSettings.model_validate(meta["text"]),
+                word_ngrams=meta["word_ngrams"],
             )
         except (OSError, KeyError, ValueError) as error:
             raise WorkspaceError(
@@ -124,7 +137,9 @@ class Encoded:
         return len(self.ids)
 
     def rows(self) -> pa.Table:
-        """Review id, product id and category of every review, in order."""
+        """Rows of ROW_SCHEMA, in order."""
+        if self.table is not None:
+            return self.table
         return pq.read_table(self.folder / "rows.parquet", schema=ROW_SCHEMA)
 
     def category_counts(self) -> dict[str, int]:
@@ -138,14 +153,17 @@ def encode(
     out_dir: str | Path,
     settings: Settings,
     progress: Progress | None = None,
+    *,
+    spec: EncodingSettings | None = None,
 ) -> Encoded:
     """Encode prepared reviews.
 
     Args:
         prepared_dir: output of `prepare`.
         out_dir: folder to fill; made if it is not there.
-        settings: `train.linear.fields`, `train.linear.hash_bits`, `text` and `run.threads` are read.
+        settings: `text` and `run.threads` are read.
         progress: told the rows done.
+        spec: fields and n-grams; those of `train.linear` when None.
 
     Raises:
         NotEnoughDataError: there is no review.
@@ -162,13 +180,13 @@ def encode(
         raise NotEnoughDataError(
             f"{prepared_dir}: no reviews to learn from. Prepare some that pass the filters."
         )
-    linear = settings.train.linear
+    spec = spec or settings.train.linear
     parts = -(-total // _PART_ROWS)
     progress.start("Encoding", total)
     try:
         writers = [pa.OSFile(str(scratch / f"{part}.arrow"), "wb") for part in range(parts)]
         streams = [pa.ipc.new_stream(writer, _PART_SCHEMA) for writer in writers]
-        for batch in _encoded_batches(prepared_dir, settings):
+        for batch in _encoded_batches(prepared_dir, settings, spec):
             _scatter(batch, streams)
             progress.advance(batch.num_rows)
         for stream, writer in zip(streams, writers, strict=True):
@@ -180,23 +198,62 @@ def encode(
         progress.finish()
     meta |= {
         "format": FORMAT,
-        "fields": list(linear.fields),
-        "hash_bits": linear.hash_bits,
+        "fields": list(spec.fields),
+        "hash_bits": spec.hash_bits,
+        "word_ngrams": spec.word_ngrams,
         "text": settings.text.model_dump(mode="json"),
     }
     (out / "meta.json").write_text(json.dumps(meta, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     return Encoded.open(out)
 
 
-def _encoded_batches(prepared_dir: str | Path, settings: Settings) -> Iterator[pa.Table]:
-    linear = settings.train.linear
+def encode_table(table: pa.Table, spec: EncodingSettings, text: TextSettings, threads: int = 0) -> Encoded:
+    """Encode reviews in memory, in the order of the table, which should be shuffled.
+
+    Args:
+        table: prepared or canonical reviews.
+        spec: fields and n-grams.
+        text: how tokens are made.
+        threads: worker threads; 0 takes all processors.
+    """
+    workers = thread_count(threads)
+    n = table.num_rows
+    arrays = [
+        table.column(field.name).cast(field.type)
+        if field.name in table.schema.names
+        else pa.chunked_array([pa.nulls(n, field.type)])
+        for field in ROW_SCHEMA
+    ]
+    rows = pa.table(arrays, schema=ROW_SCHEMA)
+    columns = field_tokens(table, spec.fields, text, workers)
+    indptr, ids = encode_tokens(columns, spec.fields, spec.hash_bits, workers, word_ngrams=spec.word_ngrams)
+    codes: dict[str, int] = {}
+    labels = _labels(rows.column(PRODUCT_CATEGORY), codes)
+    return Encoded(
+        folder=Path(),
+        indptr=indptr,
+        ids=ids,
+        label=_by_name(codes)[labels],
+        bucket=split.buckets(rows.column(PRODUCT_ID), rows.column(REVIEW_ID)),
+        categories=tuple(sorted(codes)),
+        fields=tuple(spec.fields),
+        hash_bits=spec.hash_bits,
+        text=text,
+        word_ngrams=spec.word_ngrams,
+        table=rows,
+    )
+
+
+def _encoded_batches(
+    prepared_dir: str | Path, settings: Settings, spec: EncodingSettings
+) -> Iterator[pa.Table]:
     threads = thread_count(settings.run.threads)
     columns = [*ROW_SCHEMA.names, REVIEW_TOKENS]
-    if REVIEW_HEADLINE in linear.fields:
+    if REVIEW_HEADLINE in spec.fields:
         columns.append(REVIEW_HEADLINE)
     for batch in iter_prepared(prepared_dir, columns, _BATCH_ROWS):
-        texts = field_tokens(batch, linear.fields, settings.text, threads)
-        indptr, ids = encode_tokens(texts, linear.fields, linear.hash_bits, threads)
+        texts = field_tokens(batch, spec.fields, settings.text, threads)
+        indptr, ids = encode_tokens(texts, spec.fields, spec.hash_bits, threads, word_ngrams=spec.word_ngrams)
         arrays = batch.columns[: len(ROW_SCHEMA.names)]
         arrays += [
             pa.array(row_keys(arrays[0])),
@@ -252,12 +309,16 @@ def _gather(scratch: Path, parts: int, out: Path) -> dict[str, object]:
             bucket_file.write(bucket.astype("<i2", copy=False).data)
             label_pieces.append(_labels(table.column(PRODUCT_CATEGORY), codes))
             rows_file.write_table(table.select(ROW_SCHEMA.names))
-    categories = sorted(codes)
-    rank = np.full(len(codes) + 1, -1, np.int16)  # the last stands for null
-    for place, name in enumerate(categories):
+    _by_name(codes)[np.concatenate(label_pieces)].astype("<i2").tofile(out / "label.i16")
+    return {"rows": rows_seen, "ids": n_ids, "categories": sorted(codes)}
+
+
+def _by_name(codes: dict[str, int]) -> npt.NDArray[np.int16]:
+    """Place of each code among the sorted names; the last stands for null."""
+    rank = np.full(len(codes) + 1, -1, np.int16)
+    for place, name in enumerate(sorted(codes)):
         rank[codes[name]] = place
-    rank[np.concatenate(label_pieces)].astype("<i2").tofile(out / "label.i16")
-    return {"rows": rows_seen, "ids": n_ids, "categories": categories}
+    return rank
 
 
 def _labels(column: pa.ChunkedArray, codes: dict[str, int]) -> npt.NDArray[np.int16]:

@@ -65,7 +65,8 @@ def explain_many(
     )
     fields = model.settings.fields
     columns = field_tokens(table, fields, model.text, 1)
-    indptr, ids = encode_tokens(columns, fields, model.settings.hash_bits)
+    bits, longest = model.settings.hash_bits, model.settings.word_ngrams
+    indptr, ids = encode_tokens(columns, fields, bits, word_ngrams=longest)
     logits = model.logits(indptr, ids, threads=1)
     scale = model.calibration.scale
     place = {name: i for i, name in enumerate(model.categories)}
@@ -85,7 +86,7 @@ def explain_many(
         by_bucket = dict(zip((codes & np.uint32(ID_MASK)).tolist(), parts.tolist(), strict=True))
         total: dict[str, float] = {}
         for field, column in zip(fields, columns, strict=True):
-            for term, weight in _named(column[row].as_py() or "", field, model.settings.hash_bits, by_bucket):
+            for term, weight in _named(terms(column[row].as_py() or "", longest), field, bits, by_bucket):
                 total[term] = total.get(term, 0.0) + weight
         log_odds = float(scale * (z[chosen] - z[other]))
         strongest = sorted(total.items(), key=lambda item: (-abs(item[1]), item[0]))[:k]
@@ -107,9 +108,8 @@ def _runner_up(z: np.ndarray, chosen: int) -> int:
     return int(order[0] if order[0] != chosen else order[1])
 
 
-def _named(tokens: str, field: str, bits: int, by_bucket: dict[int, float]) -> list[tuple[str, float]]:
+def _named(names: list[str], field: str, bits: int, by_bucket: dict[int, float]) -> list[tuple[str, float]]:
     """Terms of one field with their weights; of terms that share a bucket, the first carries it."""
-    names = terms(tokens)
     if not names:
         return []
     buckets = term_buckets(names, field, bits).tolist()

@@ -60,11 +60,12 @@ def encode_rows(
     first: int,
     last: int,
     bits: int,
+    word_ngrams: int,
     table: int,
     out: Array,
     sizes: Array,
 ) -> int:
-    """Hash the words and word pairs of rows first..last, counting repeats within a row.
+    """Hash the word n-grams of rows first..last, counting repeats within a row.
 
     Args:
         data: uint8, all fields' token strings end to end.
@@ -73,6 +74,7 @@ def encode_rows(
         first: first row.
         last: row after the last.
         bits: log2 of the number of buckets.
+        word_ngrams: most words in an n-gram.
         table: size of the repeat table, a power of two above twice the n-grams of any row.
         out: uint32, filled with bucket and count, row after row, in order of first appearance.
         sizes: int64 (last - first), filled with the n-grams of each row.
@@ -87,13 +89,14 @@ def encode_rows(
     shift = np.uint64(64 - bits)
     step = np.uint64(0x9E3779B97F4A7C15)
     full = np.uint32(MAX_COUNT - 1)
+    ending = np.zeros(word_ngrams, np.uint64)  # key of the n-gram of each length that ends at the last word
     n = 0
     for row in range(first, last):
         start = n
         for field in range(len(salts)):
             basis = np.uint64(14695981039346656037) + salts[field] * step
             h = basis
-            before = np.uint64(0)
+            words = 0
             i = offsets[field, row]
             end = offsets[field, row + 1]
             while i <= end:
@@ -105,14 +108,12 @@ def encode_rows(
                 if h == basis:
                     continue  # no byte since the last space
                 word = _mix(h)
-                for gram in range(2):
-                    if gram == 0:
-                        key = word
-                    elif before != 0:
-                        key = _mix(before * step + word)
-                    else:
-                        break
-                    found = np.uint32(key >> shift)
+                for gram in range(min(words, word_ngrams - 1), 0, -1):
+                    ending[gram] = _mix(ending[gram - 1] * step + word)
+                ending[0] = word
+                words += 1
+                for gram in range(min(words, word_ngrams)):
+                    found = np.uint32(ending[gram] >> shift)
                     slot = (found * np.uint32(2654435761)) & mask
                     while owner[slot] == row and keys[slot] != found:
                         slot = (slot + np.uint32(1)) & mask
@@ -126,7 +127,6 @@ def encode_rows(
                         place[slot] = n
                         out[n] = found
                         n += 1
-                before = word
                 h = basis
         sizes[row - first] = n - start
     return n

@@ -11,7 +11,6 @@ matrix holds used n-grams only and the frequent ones lie together in the cache.
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -23,10 +22,10 @@ import numpy as np
 from shelfcheck.__about__ import __version__
 from shelfcheck.config import LinearSettings, TextSettings
 from shelfcheck.errors import NotEnoughDataError, WorkspaceError
+from shelfcheck.models.base import Model, read_card, write_card
 from shelfcheck.models.calibration import Calibration
 from shelfcheck.models.ngrams import encode_tokens, field_tokens, thread_count
 from shelfcheck.progress import NullProgress
-from shelfcheck.schema import REVIEW_BODY, REVIEW_HEADLINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,8 +33,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from shelfcheck.models.base import Term
+    from shelfcheck.config import Settings
+    from shelfcheck.models.base import Explanation
     from shelfcheck.models.encode import Encoded
+    from shelfcheck.models.examples import Examples
     from shelfcheck.progress import Progress
 
     Floats = npt.NDArray[np.float32]
@@ -45,7 +46,7 @@ _CHUNK_ROWS: Final = 8192
 
 
 @dataclass(frozen=True)
-class LinearModel:
+class LinearModel(Model):
     """A trained `linear` model.
 
     Attributes:
@@ -129,20 +130,48 @@ class LinearModel:
             seed=seed,
             progress=progress or NullProgress(),
         )
-        used = settings.model_copy(update={"fields": encoded.fields, "hash_bits": encoded.hash_bits})
+        used = settings.model_copy(update=_encoding(encoded))
         return cls(names, *fitted.arrays, settings=used, text=encoded.text, facts=fitted.facts)
 
     def calibrated(self, calibration: Calibration) -> LinearModel:
         """The same model with another calibration."""
         return replace(self, calibration=calibration)
 
+    @classmethod
+    def learn(
+        cls,
+        examples: Examples,
+        rows: npt.NDArray[np.int64],
+        held: npt.NDArray[np.int64],  # noqa: ARG003 - nothing is chosen by them
+        settings: Settings,
+        progress: Progress,
+    ) -> LinearModel:
+        """Learn from some reviews; see `Model.learn`."""
+        linear, threads = settings.train.linear, settings.run.threads
+        encoded = examples.encoded_as(linear, threads, progress)
+        return cls.fit(
+            encoded,
+            rows,
+            examples.categories,
+            linear,
+            threads=threads,
+            seed=settings.run.seed,
+            progress=progress,
+        )
+
     def explain(
-        self, headline: str | None, body: str | None, category: str | None = None, k: int = 10
-    ) -> list[Term]:
-        """The n-grams that speak most for `category` (the predicted one when None); see `explain.explain`."""
+        self,
+        headline: str | None,
+        body: str | None,
+        category: str | None = None,
+        against: str | None = None,
+        *,
+        k: int = 10,
+    ) -> Explanation:
+        """The n-grams that speak for one class against another, exactly; see `explain.explain`."""
         from shelfcheck.models.explain import explain  # noqa: PLC0415 - explain imports this module
 
-        return explain(self, headline, body, category, k=k).terms
+        return explain(self, headline, body, category, against, k=k)
 
     # Predicting
 
@@ -181,33 +210,29 @@ class LinearModel:
         _in_threads(work, range(0, n, _CHUNK_ROWS), thread_count(threads))
         return out
 
-    def predict_batch(self, batch: pa.RecordBatch | pa.Table, threads: int = 0) -> Floats:
-        """Calibrated log probabilities of a batch of reviews, prepared or canonical. (n, categories)."""
+    def logits_of(
+        self,
+        examples: Examples,
+        rows: npt.NDArray[np.int64],
+        threads: int = 0,
+        progress: Progress | None = None,
+    ) -> Floats:
+        """Logits of some of the reviews. (m, categories)."""
+        encoded = examples.encoded_as(self.settings, threads, progress)
+        return self.logits(encoded.indptr, encoded.ids, rows, threads)
+
+    def logits_batch(self, batch: pa.RecordBatch | pa.Table, threads: int = 0) -> Floats:
+        """Logits of a batch of reviews, prepared or canonical. (n, categories)."""
         workers = thread_count(threads)
         columns = field_tokens(batch, self.settings.fields, self.text, workers)
-        indptr, ids = encode_tokens(columns, self.settings.fields, self.settings.hash_bits, workers)
-        return self.calibration.log_probabilities(self.logits(indptr, ids, threads=workers))
-
-    def predict_proba(
-        self, bodies: Sequence[str | None], headlines: Sequence[str | None] | None = None
-    ) -> Floats:
-        """Calibrated probabilities of raw texts.
-
-        Args:
-            bodies: review bodies, as customers wrote them, (n,).
-            headlines: their headlines, (n,); none when None.
-
-        Returns:
-            float32 (n, categories), columns in the order of `categories`.
-        """
-        return np.exp(self.predict_batch(_texts(bodies, headlines), threads=1))
-
-    def predict(
-        self, bodies: Sequence[str | None], headlines: Sequence[str | None] | None = None
-    ) -> list[str]:
-        """The likeliest category of each text."""
-        best = self.predict_proba(bodies, headlines).argmax(axis=1)
-        return [self.categories[i] for i in best]
+        indptr, ids = encode_tokens(
+            columns,
+            self.settings.fields,
+            self.settings.hash_bits,
+            workers,
+            word_ngrams=self.settings.word_ngrams,
+        )
+        return self.logits(indptr, ids, threads=workers)
 
     # Storing
 
@@ -254,12 +279,7 @@ class LinearModel:
 
         home = Path(folder)
         try:
-            card = json.loads((home / "card.json").read_text(encoding="utf-8"))
-            if card["model"] != cls.name or card["format"] != FORMAT:
-                raise WorkspaceError(
-                    f"{home}: a {card['model']} model of format {card['format']}, "
-                    f"this version reads {cls.name} of format {FORMAT}. Train again with: shelfcheck train"
-                )
+            card = read_card(home, cls.name, FORMAT)
             tensors = load_file(home / "model.safetensors")
             known = (
                 "model",
@@ -296,19 +316,12 @@ class LinearModel:
         return position
 
 
-def write_card(folder: str | Path, card: dict[str, Any]) -> None:
-    """Write a model's card beside its weights."""
-    text = json.dumps(card, indent=2, ensure_ascii=False) + "\n"
-    (Path(folder) / "card.json").write_text(text, encoding="utf-8")
-
-
-def _texts(bodies: Sequence[str | None], headlines: Sequence[str | None] | None) -> pa.Table:
-    import pyarrow as pa  # noqa: PLC0415 - loads slowly
-
-    columns = {REVIEW_BODY: pa.array(bodies, pa.string())}
-    if headlines is not None:
-        columns[REVIEW_HEADLINE] = pa.array(headlines, pa.string())
-    return pa.table(columns)
+def _encoding(encoded: Encoded) -> dict[str, Any]:
+    return {
+        "fields": encoded.fields,
+        "hash_bits": encoded.hash_bits,
+        "word_ngrams": encoded.word_ngrams,
+    }
 
 
 def _in_threads(work: Callable[[int], None], items: range, threads: int) -> None:

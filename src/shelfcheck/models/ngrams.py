@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
@@ -65,15 +64,16 @@ def field_tokens(
 
 
 def encode_tokens(
-    columns: Sequence[pa.Array], fields: Sequence[str], bits: int, threads: int = 1
+    columns: Sequence[pa.Array], fields: Sequence[str], bits: int, threads: int = 1, *, word_ngrams: int = 2
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
-    """Hash the words and word pairs of token strings.
+    """Hash the word n-grams of token strings.
 
     Args:
         columns: token strings of each field, (n,) each; null counts as empty.
         fields: the fields' names, in the same order.
         bits: log2 of the number of buckets.
         threads: worker threads; the result does not depend on it.
+        word_ngrams: most words in an n-gram.
 
     Returns:
         indptr, int64 (n + 1), and ids, uint32 (nnz): bucket in the low 26 bits, count - 1 in the high 6.
@@ -87,12 +87,13 @@ def encode_tokens(
 
     def work(first: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
         last = min(n, first + _CHUNK_ROWS)
-        # A token and its space take two bytes and give at most two n-grams.
+        # A token and its space take two bytes and give at most `word_ngrams` n-grams.
         room = (offsets[:, first + 1 : last + 1] - offsets[:, first:last] + 2).sum(axis=0)
+        room = (room * word_ngrams + 1) // 2
         table = max(_LEAST_TABLE, 1 << int(2 * room.max()).bit_length())
         out = np.empty(int(room.sum()), np.uint32)
         sizes = np.empty(last - first, np.int64)
-        used = encode_rows(data, offsets, salts, first, last, bits, table, out, sizes)
+        used = encode_rows(data, offsets, salts, first, last, bits, word_ngrams, table, out, sizes)
         return out[:used].copy(), sizes
 
     with ThreadPoolExecutor(threads) as pool:
@@ -114,28 +115,31 @@ def row_keys(identifiers: pa.Array) -> npt.NDArray[np.uint64]:
     return keys
 
 
-def terms(token_string: str) -> list[str]:
-    """The distinct words and word pairs of a token string, in order of first appearance."""
+def terms(token_string: str, word_ngrams: int = 2) -> list[str]:
+    """The distinct word n-grams of a token string, in the order in which `encode_tokens` meets them."""
     words = token_string.split()
-    found = dict.fromkeys(words[:1])
-    for before, word in itertools.pairwise(words):
-        found[word] = None
-        found[f"{before} {word}"] = None
-    return list(found)
+    return list(
+        dict.fromkeys(
+            " ".join(words[last + 1 - length : last + 1])
+            for last in range(len(words))
+            for length in range(1, min(last + 1, word_ngrams) + 1)
+        )
+    )
 
 
 def term_buckets(names: Sequence[str], field: str, bits: int) -> npt.NDArray[np.uint32]:
-    """The bucket that each word or word pair is hashed to.
+    """The bucket that each word n-gram is hashed to.
 
     Args:
-        names: words, and pairs joined by a space, (n,).
+        names: words, and n-grams joined by spaces, (n,).
         field: the field they stand in.
         bits: log2 of the number of buckets.
     """
     from shelfcheck.models.kernels import ID_MASK  # noqa: PLC0415 - loads Numba
 
-    indptr, ids = encode_tokens([pa.array(names, pa.string())], [field], bits)
-    # The pair comes after both of its words, so a term's own bucket is the last of its row.
+    longest = max((name.count(" ") + 1 for name in names), default=1)
+    indptr, ids = encode_tokens([pa.array(names, pa.string())], [field], bits, word_ngrams=longest)
+    # An n-gram comes after all that it is made of, so a term's own bucket is the last of its row.
     return ids[indptr[1:] - 1] & np.uint32(ID_MASK)
 
 

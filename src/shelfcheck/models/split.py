@@ -1,4 +1,4 @@
-"""Which products are learned from, calibrated on and held out: one rule, in Python and in SQL.
+"""Which reviews are learned from, calibrated on and held out: one rule, in Python and in SQL.
 
 Every product falls into one of 1000 buckets by the md5 of its id, so that all its reviews stand on
 one side of any split, whatever the engine, the order of the rows or the number of threads. A review
@@ -8,13 +8,19 @@ without a product id counts as a product of its own.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from shelfcheck.schema import REVIEW_DATE, REVIEW_ID
+
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
+
+    from shelfcheck.config import TrainSettings
+    from shelfcheck.models.encode import Encoded
 
 BUCKETS: Final = 1000
 
@@ -72,3 +78,52 @@ def is_calibration(
 def fold(bucket_of: npt.NDArray[np.int16], folds: int) -> npt.NDArray[np.int16]:
     """The fold of each review, 0..folds-1: equal ranges of buckets. (n,)."""
     return (bucket_of.astype(np.int64) * folds // BUCKETS).astype(np.int16)
+
+
+@dataclass(frozen=True)
+class Split:
+    """What each review is for. A review may be for nothing.
+
+    Attributes:
+        kind: `product`, `time` or `row`, as it is to be named beside every figure.
+        train: bool (n), learned from.
+        held: bool (n), to calibrate, to validate and to stop early by.
+        test: bool (n), to evaluate on, and for nothing else.
+    """
+
+    kind: str
+    train: npt.NDArray[np.bool_]
+    held: npt.NDArray[np.bool_]
+    test: npt.NDArray[np.bool_]
+
+
+def split(encoded: Encoded, settings: TrainSettings, bucket_of: npt.NDArray[np.int16] | None = None) -> Split:
+    """Split reviews as `train.split` says.
+
+    - `product`: no product stands on two sides.
+    - `time`: reviews from `train.split_date` on are the test; earlier ones are split by product to learn
+      and to calibrate. Reviews without a date are left out.
+    - `row`: like `product`, by review instead: products stand on all sides, which flatters.
+
+    Args:
+        encoded: the reviews.
+        settings: `split`, `split_date`, `test_share` and `calibration_share` are read.
+        bucket_of: bucket of each review's product, (n); `encoded.bucket` when None.
+    """
+    of_product = encoded.bucket if bucket_of is None else bucket_of
+    if settings.split == "time":
+        import pyarrow as pa  # noqa: PLC0415 - importing the rule must stay light
+        import pyarrow.compute as pc  # noqa: PLC0415
+
+        dates = encoded.rows().column(REVIEW_DATE)
+        after = pc.greater_equal(dates, pa.scalar(settings.split_date, pa.date32()))
+        test: npt.NDArray[np.bool_] = after.fill_null(False).to_numpy()  # noqa: FBT003 - Arrow's signature
+        before = pc.invert(after).fill_null(False).to_numpy()  # noqa: FBT003
+        held = before & is_calibration(of_product, 0.0, settings.calibration_share)
+        return Split("time", before & ~held, held, test)
+    if settings.split == "row":
+        ids = encoded.rows().column(REVIEW_ID)
+        of_product = buckets(ids, ids)
+    test = is_test(of_product, settings.test_share)
+    held = is_calibration(of_product, settings.test_share, settings.calibration_share)
+    return Split(settings.split, ~test & ~held, held, test)

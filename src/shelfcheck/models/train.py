@@ -1,20 +1,26 @@
-"""The two stages of the model: learn and calibrate, then evaluate on held-out products."""
+"""The two stages of the model: learn and calibrate, then evaluate on what was held out."""
 
 from __future__ import annotations
 
-import json
+import resource
+import sys
+import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from shelfcheck.errors import NotEnoughDataError
 from shelfcheck.models import split
 from shelfcheck.models.calibration import Calibration, product_weights
 from shelfcheck.models.encode import Encoded
 from shelfcheck.models.evaluation import Evaluation, evaluate
-from shelfcheck.models.linear import LinearModel
+from shelfcheck.models.examples import Examples
+from shelfcheck.models.kinds import load_model, model_class
+from shelfcheck.models.labels import labelled
 from shelfcheck.progress import NullProgress
 from shelfcheck.schema import PRODUCT_ID, REVIEW_ID
 
@@ -24,13 +30,33 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from shelfcheck.config import Settings, TrainSettings
+    from shelfcheck.models.base import Model
     from shelfcheck.progress import Progress
+
+HELD_OUT: Final = "held_out.parquet"
+HELD_OUT_SCHEMA: Final = pa.schema(
+    [
+        (REVIEW_ID, pa.string()),
+        ("product", pa.int64()),
+        ("label", pa.string()),
+        ("predicted", pa.string()),
+        ("confidence", pa.float32()),
+        ("p_label", pa.float32()),
+    ]
+)
+"""A held-out review as judged: `product` is a code that is the same for the reviews of a product."""
 
 
 def train(
-    encoded_dir: str | Path, out_dir: str | Path, settings: Settings, progress: Progress | None = None
+    encoded_dir: str | Path,
+    out_dir: str | Path,
+    settings: Settings,
+    progress: Progress | None = None,
+    *,
+    prepared_dir: str | Path | None = None,
+    cache: str | Path | None = None,
 ) -> dict[str, Any]:
-    """Learn the `linear` model, calibrate it on products of their own, and store it.
+    """Learn the model that `train.model` names, calibrate it on products of their own, and store it.
 
     Writes `model.safetensors` and `card.json`.
 
@@ -39,64 +65,94 @@ def train(
         out_dir: folder to fill.
         settings: `train` and `run` are read.
         progress: told the reviews met.
+        prepared_dir: the prepared reviews; models that read texts, or other n-grams than `linear`, need it.
+        cache: folder for such other n-grams.
 
     Returns:
         Counts for the manifest.
 
     Raises:
-        NotEnoughDataError: there are fewer than two categories to learn.
+        NotEnoughDataError: there are fewer than two classes to learn.
     """
-    encoded = Encoded.open(encoded_dir)
-    model = fit_calibrated(encoded, settings, encoded.bucket, progress)
+    examples = open_examples(encoded_dir, prepared_dir, cache)
+    model = fit_calibrated(examples, settings, examples.encoded.bucket, progress)
     model.save(out_dir)
     return {
+        "model": model.name,
+        "label": settings.train.label,
         "training_reviews": model.facts["training_reviews"],
         "calibration_reviews": model.calibration.reviews,
         "categories_learned": len(model.categories),
         "categories_skipped": len(model.facts["categories_skipped"]),
-        "features": len(model.buckets),
         "calibration_scale": round(model.calibration.scale, 4),
+        "train_seconds": model.facts["train_seconds"],
+        "peak_memory_mb": model.facts["peak_memory_mb"],
     }
+
+
+def open_examples(
+    encoded_dir: str | Path, prepared_dir: str | Path | None = None, cache: str | Path | None = None
+) -> Examples:
+    """Encoded reviews and, where it is given, the folder with their texts."""
+    return Examples(
+        Encoded.open(encoded_dir),
+        None if prepared_dir is None else Path(prepared_dir),
+        None if cache is None else Path(cache),
+    )
 
 
 def fit_calibrated(
-    encoded: Encoded, settings: Settings, bucket: npt.NDArray[np.int16], progress: Progress | None = None
-) -> LinearModel:
-    """Learn on the training products and calibrate on the calibration products.
+    examples: Examples,
+    settings: Settings,
+    bucket: npt.NDArray[np.int16] | None = None,
+    progress: Progress | None = None,
+) -> Model:
+    """Learn on the training reviews and calibrate on the held ones.
 
     Args:
-        encoded: encoded reviews.
+        examples: encoded reviews, their classes not chosen yet.
         settings: `train` and `run` are read.
-        bucket: bucket of each review's product, (n); `encoded.bucket`, or a salted draw.
+        bucket: bucket of each review's product, (n); a salted draw, or those of `examples` when None.
         progress: told the reviews met.
     """
-    categories, skipped = learnable(encoded, settings.train)
-    test = split.is_test(bucket, settings.train.test_share)
-    held = split.is_calibration(bucket, settings.train.test_share, settings.train.calibration_share)
-    model = LinearModel.fit(
-        encoded,
-        np.flatnonzero(~test & ~held),
-        categories,
-        settings.train.linear,
-        threads=settings.run.threads,
-        seed=settings.run.seed,
-        progress=progress or NullProgress(),
+    started = time.perf_counter()
+    given = labelled(examples.encoded, settings.train)
+    examples = replace(examples, encoded=given.encoded)
+    parts = split.split(given.encoded, settings.train, bucket)
+    known = examples.label >= 0
+    rows, held = np.flatnonzero(parts.train & known), np.flatnonzero(parts.held & known)
+    model = model_class(settings.train.model).learn(
+        examples, rows, held, settings, progress or NullProgress()
     )
-    rows = np.flatnonzero(held)
-    labels = labels_for(encoded, model.categories)[rows]
-    rows, labels = rows[labels >= 0], labels[labels >= 0]
-    logits = model.logits(encoded.indptr, encoded.ids, rows, settings.run.threads)
-    calibration = Calibration.fit(logits, labels, product_weights(product_codes(encoded)[rows]))
+    position = np.array([examples.categories.index(name) for name in model.categories])
+    place = np.full(len(examples.categories), -1, np.int16)  # a class may have no training review
+    place[position] = np.arange(len(position))
+    labels = place[examples.label[held]]
+    held, labels = held[labels >= 0], labels[labels >= 0]
+    logits = model.logits_of(examples, held, settings.run.threads)
+    calibration = Calibration.fit(logits, labels, product_weights(product_codes(given.encoded)[held]))
     facts = {
         **model.facts,
+        "label": settings.train.label,
         "split": {
+            "by": parts.kind,
+            "date": None if settings.train.split_date is None else settings.train.split_date.isoformat(),
             "test_share": settings.train.test_share,
             "calibration_share": settings.train.calibration_share,
-            "by": PRODUCT_ID,
         },
-        "categories_skipped": skipped,
+        "categories_skipped": given.dropped,
+        "reviews_without_label": given.unlabelled,
+        "training_reviews": len(rows),
+        "train_seconds": round(time.perf_counter() - started, 3),
+        "peak_memory_mb": peak_memory_mb(),
     }
-    return replace(model, calibration=calibration, facts=facts)
+    return replace(model, calibration=calibration, facts=facts)  # type: ignore[type-var] # all are dataclasses
+
+
+def peak_memory_mb() -> int:
+    """The most memory that this process has held so far, in MB."""
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit // 1_000_000
 
 
 def evaluate_held_out(
@@ -105,66 +161,102 @@ def evaluate_held_out(
     out_dir: str | Path,
     settings: Settings,
     progress: Progress | None = None,
+    *,
+    prepared_dir: str | Path | None = None,
+    cache: str | Path | None = None,
 ) -> dict[str, Any]:
-    """Judge a model on the products that were held out from it; writes `evaluation.json` and `.txt`.
+    """Judge a model on what was held out from it; writes `evaluation.json`, `.txt` and `held_out.parquet`.
 
     Args:
         encoded_dir: output of `encode`.
         model_dir: output of `train`.
         out_dir: folder to fill.
-        settings: `train.test_share` and `run.threads` are read.
+        settings: `train` (label and split) and `run.threads` are read.
         progress: told when it is done.
+        prepared_dir: as for `train`.
+        cache: as for `train`.
 
     Returns:
         Counts for the manifest.
 
     Raises:
-        NotEnoughDataError: no held-out review has a category that the model knows.
+        NotEnoughDataError: no held-out review has a class that the model knows.
     """
     progress = progress or NullProgress()
-    encoded = Encoded.open(encoded_dir)
-    model = LinearModel.load(model_dir)
+    examples = open_examples(encoded_dir, prepared_dir, cache)
+    model = load_model(model_dir)
     progress.start("Evaluating", None)
-    found = evaluate_rows(
-        model,
-        encoded,
-        np.flatnonzero(split.is_test(encoded.bucket, settings.train.test_share)),
-        settings.run.threads,
-    )
+    given = labelled(examples.encoded, settings.train)
+    examples = replace(examples, encoded=given.encoded)
+    parts = split.split(given.encoded, settings.train)
+    started = time.perf_counter()
+    found, table = judge(model, examples, np.flatnonzero(parts.test), settings.run.threads)
+    seconds = time.perf_counter() - started
+    found = replace(found, notes=found.notes | {"split": parts.kind, "label": settings.train.label})
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
     (out / "evaluation.json").write_text(found.to_json(), encoding="utf-8")
     (out / "evaluation.txt").write_text(found.text(), encoding="utf-8")
+    pq.write_table(table, out / HELD_OUT, compression="zstd")
     progress.finish()
     return {
+        "model": model.name,
+        "split": parts.kind,
         "reviews": found.reviews,
         "accuracy": round(found.accuracy, 4),
         "macro_f1": round(found.macro.f1, 4),
         "ece": round(found.ece, 4),
+        "reviews_per_second": round(found.reviews / max(seconds, 1e-9)),
     }
 
 
-def evaluate_rows(
-    model: LinearModel, encoded: Encoded, rows: npt.NDArray[np.int64], threads: int = 0
-) -> Evaluation:
-    """Judge a model on some encoded reviews; those of categories it does not know are only counted."""
-    labels = labels_for(encoded, model.categories)[rows]
+def judge(
+    model: Model, examples: Examples, rows: npt.NDArray[np.int64], threads: int = 0
+) -> tuple[Evaluation, pa.Table]:
+    """Judge a model on some reviews; those of classes it does not know are only counted.
+
+    Returns:
+        The evaluation, and rows of HELD_OUT_SCHEMA.
+    """
+    labels = labels_for(examples.encoded, model.categories)[rows]
     known = labels >= 0
     if not known.any():
         raise NotEnoughDataError(
             f"none of the {len(rows)} held-out reviews has a category that the model knows. "
             "Raise train.test_share, or add reviews."
         )
-    logits = model.logits(encoded.indptr, encoded.ids, rows[known], threads)
-    products = product_codes(encoded, null=-1)[rows[known]]
+    rows, labels = rows[known], labels[known]
+    logits = model.logits_of(examples, rows, threads)
+    chances = np.exp(model.calibration.log_probabilities(logits))
     found = evaluate(
-        labels[known],
-        np.exp(model.calibration.log_probabilities(logits)),
+        labels,
+        chances,
         model.categories,
         uncalibrated=np.exp(Calibration().log_probabilities(logits)),
-        products=products,
+        products=product_codes(examples.encoded, null=-1)[rows],
     )
-    return replace(found, notes={"reviews_of_unknown_categories": int((~known).sum())})
+    names = pa.array(model.categories, pa.string())
+    best = chances.argmax(axis=1)
+    at = np.arange(len(rows))
+    table = pa.table(
+        [
+            examples.encoded.rows().column(REVIEW_ID).take(pa.array(rows)),
+            pa.array(product_codes(examples.encoded)[rows]),
+            names.take(pa.array(labels)),
+            names.take(pa.array(best)),
+            pa.array(chances[at, best]),
+            pa.array(chances[at, labels]),
+        ],
+        schema=HELD_OUT_SCHEMA,
+    )
+    return replace(found, notes={"reviews_of_unknown_categories": int((~known).sum())}), table
+
+
+def evaluate_rows(
+    model: Model, encoded: Encoded, rows: npt.NDArray[np.int64], threads: int = 0
+) -> Evaluation:
+    """Judge a model on some encoded reviews by their assigned categories."""
+    return judge(model, Examples(encoded), rows, threads)[0]
 
 
 def learnable(encoded: Encoded, settings: TrainSettings) -> tuple[list[str], dict[str, int]]:
@@ -208,9 +300,3 @@ def product_codes(encoded: Encoded, null: int | None = None) -> npt.NDArray[np.i
     codes = column.combine_chunks().dictionary_encode().indices
     filled: npt.NDArray[np.int64] = codes.fill_null(-1 if null is None else null).to_numpy().astype(np.int64)
     return filled
-
-
-def read_card(model_dir: str | Path) -> dict[str, Any]:
-    """The card of a stored model."""
-    card: dict[str, Any] = json.loads((Path(model_dir) / "card.json").read_text(encoding="utf-8"))
-    return card

@@ -10,9 +10,10 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from shelfcheck.models import split
+from shelfcheck.models.base import write_card
 from shelfcheck.models.calibration import MOST_REVIEWS, Calibration, product_weights
 from shelfcheck.models.encode import Encoded
-from shelfcheck.models.linear import LinearModel, write_card
+from shelfcheck.models.linear import LinearModel
 from shelfcheck.models.train import labels_for, learnable, product_codes
 from shelfcheck.predict.writer import predictions
 from shelfcheck.progress import NullProgress, PartOf

@@ -33,11 +33,17 @@ def _cli() -> str:
         command = cli.get_command(context, name)
         if command is None:  # pragma: no cover - COMMANDS names only commands
             raise LookupError(name)
-        inner = click.Context(
-            command, info_name=name, parent=context, max_content_width=88, terminal_width=88
-        )
-        parts += [f"## shelfcheck {name}", "", "```text", command.get_help(inner).rstrip(), "```", ""]
+        parts += _command(command, name, context)
     return "\n".join(parts)
+
+
+def _command(command: click.Command, name: str, parent: click.Context) -> list[str]:
+    context = click.Context(command, info_name=name, parent=parent, max_content_width=88, terminal_width=88)
+    parts = [f"## {context.command_path}", "", "```text", command.get_help(context).rstrip(), "```", ""]
+    if isinstance(command, click.Group):
+        for inner, found in command.commands.items():
+            parts += _command(found, inner, context)
+    return parts
 
 
 def _settings() -> str:

@@ -11,11 +11,12 @@ Every function takes `config` (a TOML file) and `overrides` (dotted key -> value
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from shelfcheck import pipeline
+from shelfcheck.errors import NotEnoughDataError
 from shelfcheck.progress import NullProgress
 from shelfcheck.settings_file import resolve
 from shelfcheck.workspace import Workspace
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from shelfcheck.demo import Score
     from shelfcheck.models.base import Model
     from shelfcheck.models.evaluation import Evaluation
+    from shelfcheck.models.registry import Change, Version
     from shelfcheck.pipeline import RunResult
     from shelfcheck.predict.batch import Predicted
     from shelfcheck.progress import Progress
@@ -95,10 +97,31 @@ def train(
     progress: Progress | None = None,
     force: bool = False,
 ) -> StageResult:
-    """Learn what each category's prepared reviews sound like. Arguments as for `run`."""
-    return _run(
-        [pipeline.MODEL], (), workspace, config=config, overrides=overrides, progress=progress, force=force
-    ).stages[-1]
+    """Learn what each category's prepared reviews sound like, judge it, and register it as a version.
+
+    Arguments as for `run`.
+
+    Returns:
+        The training's folder and counts, with `version` and, where there is enough held out to judge it,
+        the quality.
+    """
+    given: dict[str, Any] = {
+        "config": config,
+        "overrides": overrides,
+        "progress": progress,
+        "force": force,
+    }
+    trained = _run([pipeline.MODEL], (), workspace, **given).stages[-1]
+    try:
+        judged = _run([pipeline.EVALUATION], (), workspace, **given).stages[-1]
+    except NotEnoughDataError:
+        judged = None
+    from shelfcheck.models.registry import Registry  # noqa: PLC0415 - loaded where it is needed
+
+    split = resolve(config, overrides, workspace).settings.train.split
+    counts = {"split": split, **trained.counts, **(judged.counts if judged else {})}
+    made = Registry(workspace).register(trained.folder, judged.folder if judged else None, counts)
+    return replace(trained, counts=counts | {"version": made.version})
 
 
 def evaluate(
@@ -148,24 +171,26 @@ def predict(
     output: str | Path,
     workspace: str | Path,
     *,
+    model: str | None = None,
     config: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Predicted:
-    """Predict the categories of reviews with the workspace's model, in bounded memory.
+    """Predict the categories of reviews with one of the workspace's models, in bounded memory.
 
     `source` is anything that `prepare` reads; `output` becomes a Parquet file of
-    `schema.PREDICTION_SCHEMA`, whole or not at all. Other arguments as for `run`.
+    `schema.PREDICTION_SCHEMA`, whole or not at all; `model` is a registered version or an alias, the
+    champion when None, or what was trained last where none is registered. Other arguments as for `run`.
 
     Raises:
         ShelfcheckError: there is no model, or the input cannot be read.
     """
     settings = resolve(config, overrides, workspace).settings
-    model = _model(workspace)
+    chosen = _model(workspace, model)
     from shelfcheck.predict.batch import predict as predict_sources  # noqa: PLC0415 - loads pyarrow
 
     return predict_sources(
-        model,
+        chosen,
         _sources(source, settings),
         output,
         progress or NullProgress(),
@@ -174,7 +199,13 @@ def predict(
 
 
 def predict_text(
-    text: str, headline: str | None = None, *, workspace: str | Path, top: int = 5, words: int = 8
+    text: str,
+    headline: str | None = None,
+    *,
+    workspace: str | Path,
+    model: str | None = None,
+    top: int = 5,
+    words: int = 8,
 ) -> TextPrediction:
     """Predict one text, and say which words carried it.
 
@@ -182,13 +213,14 @@ def predict_text(
         text: a review's body.
         headline: its headline.
         workspace: the folder with the model.
+        model: as for `predict`.
         top: most categories to name.
         words: most terms to name.
     """
-    model = _model(workspace)
-    chances = model.predict_proba([text], [headline])[0]
-    best = sorted(zip(model.categories, chances.tolist(), strict=True), key=lambda item: -item[1])
-    found = model.explain(headline, text, k=words)
+    chosen = _model(workspace, model)
+    chances = chosen.predict_proba([text], [headline])[0]
+    best = sorted(zip(chosen.categories, chances.tolist(), strict=True), key=lambda item: -item[1])
+    found = chosen.explain(headline, text, k=words)
     return TextPrediction(best[:top], found.against, [(term, weight) for term, weight in found.terms])
 
 
@@ -303,6 +335,78 @@ def status(
     return pipeline.states(Workspace(workspace), settings, _sources(source, settings))
 
 
+@dataclass(frozen=True)
+class RegisteredModel:
+    """A registered model.
+
+    Attributes:
+        version: its description.
+        aliases: the aliases that name it.
+        card: what the model is and how it was made.
+        history: what was changed about it, oldest first.
+    """
+
+    version: Version
+    aliases: tuple[str, ...]
+    card: dict[str, Any]
+    history: tuple[Change, ...]
+
+
+def models_list(workspace: str | Path) -> list[RegisteredModel]:
+    """The registered models of a workspace, oldest first."""
+    from shelfcheck.models.registry import Registry  # noqa: PLC0415
+
+    return [_registered(workspace, one.version) for one in Registry(workspace).versions()]
+
+
+def models_show(version: str, workspace: str | Path) -> RegisteredModel:
+    """One registered model, by its version or an alias.
+
+    Raises:
+        WorkspaceError: there is none of that name.
+    """
+    return _registered(workspace, version)
+
+
+def models_promote(
+    version: str, workspace: str | Path, *, alias: str = "champion", force: bool = False
+) -> RegisteredModel:
+    """Make a version the champion, or what `alias` says; see `models.registry`."""
+    from shelfcheck.models.registry import Registry  # noqa: PLC0415
+
+    return _registered(workspace, Registry(workspace).promote(version, alias, force=force).version)
+
+
+def models_rollback(workspace: str | Path, *, alias: str = "champion") -> RegisteredModel:
+    """Go back to the version that was champion before, by the history."""
+    from shelfcheck.models.registry import Registry  # noqa: PLC0415
+
+    return _registered(workspace, Registry(workspace).rollback(alias).version)
+
+
+def models_verify(workspace: str | Path, versions: Sequence[str] = ()) -> dict[str, list[str]]:
+    """Compare registered files with their SHA-256; of all versions when none is named.
+
+    Returns:
+        Version -> what is wrong with it: nothing, if it is intact.
+    """
+    from shelfcheck.models.registry import Registry  # noqa: PLC0415
+
+    registry = Registry(workspace)
+    found = [registry.resolve(name) for name in versions] or registry.versions()
+    return {one.version: one.differences() for one in found}
+
+
+def _registered(workspace: str | Path, name: str) -> RegisteredModel:
+    from shelfcheck.models.base import read_card  # noqa: PLC0415 - loads NumPy
+    from shelfcheck.models.registry import Registry  # noqa: PLC0415
+
+    registry = Registry(workspace)
+    found = registry.resolve(name)
+    history = tuple(one for one in registry.history() if found.version in {one.before, one.after})
+    return RegisteredModel(found, tuple(registry.aliases_of(found.version)), read_card(found.folder), history)
+
+
 def _run(
     targets: Sequence[str],
     source: Paths,
@@ -324,7 +428,12 @@ def _run(
     )
 
 
-def _model(workspace: str | Path) -> Model:
+def _model(workspace: str | Path, name: str | None = None) -> Model:
+    from shelfcheck.models.registry import CHAMPION, Registry  # noqa: PLC0415
+
+    registry = Registry(workspace)
+    if name is not None or CHAMPION in registry.aliases():
+        return registry.load(name or CHAMPION)[1]
     folder = Workspace(workspace).path(pipeline.MODEL, made_by=f"shelfcheck train --workspace {workspace}")
     from shelfcheck.models.kinds import load_model  # noqa: PLC0415 - loads numpy
 

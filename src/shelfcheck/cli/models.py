@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import click
 
 from shelfcheck import api
 from shelfcheck.cli import options
 from shelfcheck.cli.tables import show
+from shelfcheck.config import LabelName, ModelName
 
 
 @click.command(
     epilog="""\b
 Examples:
   shelfcheck train --workspace shop
+  shelfcheck train --workspace shop --model tfidf_svm --label star_rating
   shelfcheck train --workspace shop --set train.linear.epochs=10 --threads 1"""
 )
+@click.option("--model", type=click.Choice(get_args(ModelName)), help="The model to learn: train.model.")
+@click.option("--label", type=click.Choice(get_args(LabelName)), help="What is predicted: train.label.")
 @options.common
-def train(job: options.Job) -> None:
+def train(job: options.Job, *, model: str | None, label: str | None) -> None:
     """Learn what each category's reviews sound like.
 
-    Learns from the prepared reviews of a workspace, and leaves some products aside to calibrate
-    and to evaluate on. With --threads 1 the same seed gives the same model, bit for bit.
+    Learns from the prepared reviews of a workspace, leaves some products aside to calibrate and to
+    evaluate on, and registers what was learned as a version (see `shelfcheck models`). With
+    --threads 1 the same seed gives the same linear model, bit for bit.
     """
+    chosen = {"train.model": model, "train.label": label}
+    job.overrides.update({key: value for key, value in chosen.items() if value is not None})
     with job.progress() as progress:
         result = api.train(job.workspace, **job.arguments(progress))
     if job.as_json:
@@ -29,7 +38,13 @@ def train(job: options.Job) -> None:
         return
     rows = [(name.replace("_", " "), str(value)) for name, value in result.counts.items()]
     show("", ("", ""), rows, numeric=[1])
-    click.echo(f"Model: {result.folder}")
+    version = result.counts["version"]
+    registered = {one.version.version: one.aliases for one in api.models_list(job.workspace)}
+    click.echo(
+        f"Registered as {version}{': ' if registered[version] else ''}{', '.join(registered[version])}"
+    )
+    if not registered[version]:
+        click.echo(f"Promote it with: shelfcheck models promote {version} --workspace {job.workspace}")
 
 
 @click.command(
@@ -54,16 +69,24 @@ def evaluate(job: options.Job) -> None:
     epilog="""\b
 Examples:
   shelfcheck predict new-reviews.tsv.gz --output predictions.parquet --workspace shop
-  shelfcheck predict --text "The strings stay in tune" --workspace shop"""
+  shelfcheck predict --text "The strings stay in tune" --workspace shop
+  shelfcheck predict new-reviews.tsv.gz -o other.parquet --model challenger --workspace shop"""
 )
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @click.option("--text", help="Predict this text instead, and say which words carried it.")
 @click.option("--headline", help="The headline that goes with --text.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False), help="Parquet file for the predictions.")
+@click.option("--model", help="A registered version or an alias; the champion when not given.")
 @options.source_format
 @options.common
 def predict(
-    job: options.Job, *, sources: tuple[str, ...], text: str | None, headline: str | None, output: str | None
+    job: options.Job,
+    *,
+    sources: tuple[str, ...],
+    text: str | None,
+    headline: str | None,
+    output: str | None,
+    model: str | None,
 ) -> None:
     """Predict categories of reviews in a file, or of a text.
 
@@ -73,13 +96,19 @@ def predict(
     if text is not None:
         if sources or output:
             raise click.UsageError("--text goes without SOURCE and --output.")
-        _predict_text(job, headline, text)
+        _predict_text(job, headline, text, model)
         return
     if not sources or not output:
         raise click.UsageError("Name a SOURCE and an --output file, or a --text.")
     with job.progress() as progress:
         result = api.predict(
-            sources, output, job.workspace, config=job.config, overrides=job.overrides, progress=progress
+            sources,
+            output,
+            job.workspace,
+            model=model,
+            config=job.config,
+            overrides=job.overrides,
+            progress=progress,
         )
     if job.as_json:
         options.print_json({"output": output, "reviews": result.reviews, "rejected": result.rejected})
@@ -87,8 +116,8 @@ def predict(
     click.echo(f"Predicted {result.reviews:,} reviews ({result.rejected:,} rows rejected): {output}")
 
 
-def _predict_text(job: options.Job, headline: str | None, text: str) -> None:
-    found = api.predict_text(text, headline, workspace=job.workspace)
+def _predict_text(job: options.Job, headline: str | None, text: str, model: str | None) -> None:
+    found = api.predict_text(text, headline, workspace=job.workspace, model=model)
     if job.as_json:
         options.print_json(
             {

@@ -8,7 +8,7 @@ the key and what is allowed. `settings_file` reads and writes the file.
 from __future__ import annotations
 
 import datetime as dt  # noqa: TC003 - Pydantic reads the annotations
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -153,21 +153,62 @@ class TfidfSvmSettings(FieldSettings):
 class EmbeddingSettings(EncodingSettings):
     """The `embedding` model: mean of word and n-gram vectors, softmax, as fastText and BlazingText do it."""
 
-    vector_dim: int = Field(default=100, ge=2, le=1000, description="Numbers in a vector.")
+    vector_dim: int = Field(default=32, ge=2, le=1000, description="Numbers in a vector.")
     epochs: int = Field(default=5, ge=1, le=200, description="Passes over the training reviews, at most.")
-    learning_rate: float = Field(default=0.5, gt=0, description="First rate; falls to 0 linearly.")
-    min_count: int = Field(default=2, ge=1, description="Drop words met fewer times in the training reviews.")
+    optimizer: Literal["adagrad", "sgd"] = Field(
+        default="adagrad",
+        description="`adagrad`: each vector has a rate of its own; `sgd`: one rate, as fastText has it.",
+    )
+    learning_rate: float = Field(default=2.0, gt=0, description="First rate; falls to 0 linearly.")
+    pooling: Literal["norm", "mean"] = Field(
+        default="norm",
+        description="How vectors of a review are added: weights with an L2 norm of 1, or with a sum of 1.",
+    )
+    dropout: float = Field(
+        default=0.4, ge=0, lt=1, description="Share of n-grams left out each time a review is met."
+    )
+    relevance_power: float = Field(
+        default=0.5,
+        ge=0,
+        le=2,
+        description="Power of how much an n-gram tells about the category; 0 gives all the same weight.",
+    )
+    min_count: int = Field(
+        default=2, ge=1, description="Drop words and n-grams that stand in fewer training reviews."
+    )
     buckets: int = Field(
         default=2_000_000,
         ge=1000,
         le=1 << 26,
-        description="Vectors that n-grams of two words and more share.",
+        description="Most vectors; the n-grams that stand in most reviews get them.",
     )
     early_stopping: bool = Field(
-        default=False, description="Stop when the accuracy on validation products no longer grows."
+        default=False,
+        description="Stop when the accuracy on validation products no longer grows, and keep the best epoch.",
     )
     patience: int = Field(default=4, ge=1, description="Epochs to wait for a better one before stopping.")
     min_epochs: int = Field(default=5, ge=1, description="Epochs before early stopping may stop.")
+    named_words: int = Field(
+        default=20_000, ge=0, description="Most words kept by name, to be found as neighbours of others."
+    )
+
+
+BLAZINGTEXT: Final = EmbeddingSettings(
+    vector_dim=100,
+    word_ngrams=2,
+    epochs=5,
+    optimizer="sgd",
+    learning_rate=0.05,
+    pooling="mean",
+    dropout=0.0,
+    relevance_power=0.0,
+    min_count=5,
+    buckets=2_000_000,
+    early_stopping=False,
+    patience=4,
+    min_epochs=5,
+)
+"""`embedding` with BlazingText's own algorithm and defaults."""
 
 
 class TransformerSettings(FieldSettings):

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from shelfcheck.models.base import Explanation
     from shelfcheck.models.encode import Encoded
     from shelfcheck.models.examples import Examples
+    from shelfcheck.models.raw_texts import RawTexts
     from shelfcheck.progress import Progress
 
     Floats = npt.NDArray[np.float32]
@@ -233,6 +234,21 @@ class LinearModel(Model):
             word_ngrams=self.settings.word_ngrams,
         )
         return self.logits(indptr, ids, threads=workers)
+
+    def predict_proba(
+        self, bodies: Sequence[str | None], headlines: Sequence[str | None] | None = None
+    ) -> Floats:
+        """Calibrated probabilities of raw texts, (n, categories), fast for a single one as well."""
+        logits = None if self._raw_texts is None else self._raw_texts.logits(bodies, headlines)
+        if logits is None:
+            return super().predict_proba(bodies, headlines)
+        return np.exp(self.calibration.log_probabilities(logits))
+
+    @cached_property
+    def _raw_texts(self) -> RawTexts | None:
+        from shelfcheck.models.raw_texts import RawTexts  # noqa: PLC0415 - loads Numba
+
+        return RawTexts(self) if self.text.stemmer is None else None
 
     # Storing
 

@@ -82,7 +82,7 @@ def encode_tokens(
 
     n = len(columns[0])
     data, offsets = _joined(columns)
-    salts = np.array([_SALT[field] for field in fields], np.uint64)
+    salts = field_salts(fields)
     starts = range(0, n, _CHUNK_ROWS)
 
     def work(first: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
@@ -96,13 +96,21 @@ def encode_tokens(
         used = encode_rows(data, offsets, salts, first, last, bits, word_ngrams, table, out, sizes)
         return out[:used].copy(), sizes
 
-    with ThreadPoolExecutor(threads) as pool:
-        parts = list(pool.map(work, starts))
+    if threads > 1 and len(starts) > 1:
+        with ThreadPoolExecutor(threads) as pool:
+            parts = list(pool.map(work, starts))
+    else:
+        parts = [work(first) for first in starts]
     indptr = np.zeros(n + 1, np.int64)
     if parts:
         np.cumsum(np.concatenate([sizes for _, sizes in parts]), out=indptr[1:])
     ids = np.concatenate([out for out, _ in parts]) if parts else np.zeros(0, np.uint32)
     return indptr, ids
+
+
+def field_salts(fields: Sequence[str]) -> npt.NDArray[np.uint64]:
+    """What keeps the n-grams of one field apart from those of another. (fields,)."""
+    return np.array([_SALT[field] for field in fields], np.uint64)
 
 
 def row_keys(identifiers: pa.Array) -> npt.NDArray[np.uint64]:

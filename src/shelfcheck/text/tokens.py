@@ -40,8 +40,12 @@ def reference(text: str, stop_words: frozenset[str]) -> str:
 
 def stop_words(settings: TextSettings) -> frozenset[str]:
     """The stop words that hold under the settings, in the forms in which tokens arrive."""
-    listed = NLTK_ENGLISH if settings.stop_words == "english" else ()
-    return with_forms(listed + settings.extra_stop_words)
+    return _stop_words(settings.stop_words, settings.extra_stop_words)
+
+
+@lru_cache(maxsize=16)
+def _stop_words(listed: str, extra: tuple[str, ...]) -> frozenset[str]:
+    return with_forms((NLTK_ENGLISH if listed == "english" else ()) + extra)
 
 
 def tokens(texts: pa.Array | pa.ChunkedArray, settings: TextSettings, threads: int = 1) -> pa.Array:
@@ -119,7 +123,9 @@ def _short_keys(words: list[str]) -> NDArray[np.uint64]:
     return keys
 
 
-class _Tables(NamedTuple):
+class Tables(NamedTuple):
+    """What the kernel looks characters, stop words and HTML elements up in."""
+
     stop_words: frozenset[str]
     classes: NDArray[np.uint8]
     lower: NDArray[np.uint16]
@@ -128,13 +134,18 @@ class _Tables(NamedTuple):
     tags: _WordSet
 
 
+def kernel_tables(settings: TextSettings) -> Tables:
+    """The tables for the tokens kernel under the settings."""
+    return _tables(stop_words(settings))
+
+
 @lru_cache(maxsize=16)
-def _tables(words: frozenset[str]) -> _Tables:
+def _tables(words: frozenset[str]) -> Tables:
     classes, lower = _characters()
     # A word with white space or punctuation in it can match no token; it would do no harm.
     short = [word for word in sorted(words) if word.isascii() and len(word) <= 8]
     long = [word for word in sorted(words) if not (word.isascii() and len(word) <= 8)]
-    return _Tables(
+    return Tables(
         words, classes, lower, _short_keys(short), _WordSet.of(long), _WordSet.of(list(HTML_ELEMENTS))
     )
 
@@ -185,7 +196,7 @@ def _parts(array: pa.Array, threads: int) -> list[pa.Array]:
     return [array.slice(start, step) for start in range(0, len(array), step)]
 
 
-def _tokens(array: pa.Array, tables: _Tables) -> pa.Array:
+def _tokens(array: pa.Array, tables: Tables) -> pa.Array:
     from shelfcheck.text import kernel  # noqa: PLC0415 - pulls Numba
 
     rows = len(array)

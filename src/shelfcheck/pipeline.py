@@ -170,12 +170,12 @@ STAGES: Final = (
     ),
     Stage(
         EVALUATION,
-        "Evaluating on held-out products",
+        "Evaluating on what was held out",
         "shelfcheck evaluate",
         needs=(PREPARED, ENCODED, MODEL),
         settings=_SPLIT,
         run=_run_evaluate,
-        version=2,
+        version=3,
     ),
     Stage(
         OUT_OF_FOLD,

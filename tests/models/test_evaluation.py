@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import classification_report, confusion_matrix
 
-from shelfcheck.models.evaluation import Evaluation, calibration_error, evaluate, reliability
+from shelfcheck.models.evaluation import Evaluation, evaluate
+from shelfcheck.models.measures import calibration_error, reliability
 
 NAMES = ["a", "b", "c", "d"]
 

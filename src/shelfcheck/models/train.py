@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,14 +15,17 @@ import pyarrow.parquet as pq
 
 from shelfcheck.errors import NotEnoughDataError
 from shelfcheck.models import split
+from shelfcheck.models.breakdown import prepared_columns, with_details
 from shelfcheck.models.calibration import Calibration, product_weights
 from shelfcheck.models.encode import Encoded
 from shelfcheck.models.evaluation import Evaluation, evaluate
 from shelfcheck.models.examples import Examples
+from shelfcheck.models.judged import HELD_OUT, HELD_OUT_SCHEMA
 from shelfcheck.models.kinds import load_model, model_class
 from shelfcheck.models.labels import labelled
+from shelfcheck.models.slices import YEAR
 from shelfcheck.progress import NullProgress
-from shelfcheck.schema import PRODUCT_ID, REVIEW_ID
+from shelfcheck.schema import PRODUCT_ID, REVIEW_DATE, REVIEW_ID, STAR_RATING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,19 +35,6 @@ if TYPE_CHECKING:
     from shelfcheck.config import Settings, TrainSettings
     from shelfcheck.models.base import Model
     from shelfcheck.progress import Progress
-
-HELD_OUT: Final = "held_out.parquet"
-HELD_OUT_SCHEMA: Final = pa.schema(
-    [
-        (REVIEW_ID, pa.string()),
-        ("product", pa.int64()),
-        ("label", pa.string()),
-        ("predicted", pa.string()),
-        ("confidence", pa.float32()),
-        ("p_label", pa.float32()),
-    ]
-)
-"""A held-out review as judged: `product` is a code that is the same for the reviews of a product."""
 
 
 def train(
@@ -192,7 +182,10 @@ def evaluate_held_out(
     started = time.perf_counter()
     found, table = judge(model, examples, np.flatnonzero(parts.test), settings.run.threads)
     seconds = time.perf_counter() - started
-    found = replace(found, notes=found.notes | {"split": parts.kind, "label": settings.train.label})
+    date = settings.train.split_date if parts.kind == "time" else None
+    notes = {"split": parts.kind, "split_date": date and date.isoformat(), "label": settings.train.label}
+    found = replace(found, notes=found.notes | notes)
+    found = with_details(found, table, _columns(examples, table, prepared_dir), settings.run.seed)
     out = Path(out_dir)
     out.mkdir(parents=True, exist_ok=True)
     (out / "evaluation.json").write_text(found.to_json(), encoding="utf-8")
@@ -208,6 +201,19 @@ def evaluate_held_out(
         "ece": round(found.ece, 4),
         "reviews_per_second": round(found.reviews / max(seconds, 1e-9)),
     }
+
+
+def _columns(
+    examples: Examples, table: pa.Table, prepared_dir: str | Path | None
+) -> dict[str, pa.ChunkedArray]:
+    """What the slices of judged reviews are made of; without the prepared reviews, year and stars alone."""
+    if prepared_dir is not None:
+        return prepared_columns(prepared_dir, table.column(REVIEW_ID))
+    import pyarrow.compute as pc  # noqa: PLC0415
+
+    rows = examples.encoded.rows()
+    own = rows.take(pc.index_in(table.column(REVIEW_ID), value_set=rows.column(REVIEW_ID).combine_chunks()))
+    return {YEAR: own.column(REVIEW_DATE), STAR_RATING: own.column(STAR_RATING)}
 
 
 def judge(

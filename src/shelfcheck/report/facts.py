@@ -14,7 +14,7 @@ from shelfcheck.prepare.summary import PrepareSummary
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from shelfcheck.models.evaluation import Scores
+    from shelfcheck.models.measures import Scores
 
 Count = tuple[str, int]
 

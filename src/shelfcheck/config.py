@@ -224,6 +224,15 @@ class TransformerSettings(FieldSettings):
     accumulate: int = Field(default=1, ge=1, description="Steps whose gradients are added up.")
     epochs: float = Field(default=3.0, gt=0, le=100, description="Passes over the training reviews, at most.")
     learning_rate: float = Field(default=5e-5, gt=0, description="Highest rate of AdamW.")
+    head_learning_rate: float = Field(
+        default=1e-3, gt=0, description="The same for the last layer, which starts from nothing."
+    )
+    train_layers: int | None = Field(
+        default=None,
+        ge=0,
+        description="Learn the last layers only, this many, and leave the rest of the encoder as it is; "
+        "all when unset.",
+    )
     weight_decay: float = Field(default=0.01, ge=0, description="Weight decay of AdamW.")
     warmup_share: Share = Field(default=0.06, description="Share of the steps in which the rate rises.")
     precision: Literal["auto", "float32", "bfloat16", "float16"] = Field(

@@ -1,7 +1,7 @@
-"""Which words carried a prediction of the `linear` model, exactly.
+"""Which words carried a prediction of the `linear` or the `embedding` model, exactly.
 
-The model is linear, so the log odds of one category against another are a sum over n-grams plus the
-difference of the two biases; nothing is approximated or sampled.
+In both, the log odds of one category against another are a sum over n-grams plus the difference of the
+two biases; nothing is approximated or sampled.
 """
 
 from __future__ import annotations
@@ -18,11 +18,14 @@ from shelfcheck.schema import REVIEW_BODY, REVIEW_HEADLINE
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy.typing as npt
+
+    from shelfcheck.models.embedding import EmbeddingModel
     from shelfcheck.models.linear import LinearModel
 
 
 def explain(
-    model: LinearModel,
+    model: LinearModel | EmbeddingModel,
     headline: str | None,
     body: str | None,
     category: str | None = None,
@@ -33,7 +36,7 @@ def explain(
     """The n-grams that speak for one category against another in one text.
 
     Args:
-        model: a `linear` model.
+        model: a `linear` or an `embedding` model.
         headline: raw headline; may be None.
         body: raw body; may be None.
         category: the category to explain; the predicted one when None.
@@ -48,7 +51,7 @@ def explain(
 
 
 def explain_many(
-    model: LinearModel,
+    model: LinearModel | EmbeddingModel,
     headlines: Sequence[str | None],
     bodies: Sequence[str | None],
     categories: Sequence[str | None],
@@ -57,8 +60,7 @@ def explain_many(
     k: int = 10,
 ) -> list[Explanation]:
     """`explain` for many texts at once; arguments and result are lists of equal length."""
-    from shelfcheck.models.fitting import count_weights  # noqa: PLC0415 - loads Numba
-    from shelfcheck.models.kernels import ID_BITS, ID_MASK  # noqa: PLC0415
+    from shelfcheck.models.kernels import ID_BITS, ID_MASK  # noqa: PLC0415 - loads Numba
 
     table = pa.table(
         {REVIEW_HEADLINE: pa.array(headlines, pa.string()), REVIEW_BODY: pa.array(bodies, pa.string())}
@@ -70,7 +72,6 @@ def explain_many(
     logits = model.logits(indptr, ids, threads=1)
     scale = model.calibration.scale
     place = {name: i for i, name in enumerate(model.categories)}
-    tf = count_weights()
     found = []
     for row in range(len(bodies)):
         z = logits[row]
@@ -79,10 +80,7 @@ def explain_many(
         codes = ids[indptr[row] : indptr[row + 1]]
         features = model.position[codes & np.uint32(ID_MASK)]
         codes, features = codes[features >= 0], features[features >= 0]
-        x = model.idf[features] * tf[codes >> np.uint32(ID_BITS)]
-        if len(x):
-            x /= np.linalg.norm(x)
-        parts = scale * x * (model.weights[features, chosen] - model.weights[features, other])
+        parts = scale * _parts(model, features, codes >> np.uint32(ID_BITS), chosen, other)
         by_bucket = dict(zip((codes & np.uint32(ID_MASK)).tolist(), parts.tolist(), strict=True))
         total: dict[str, float] = {}
         for field, column in zip(fields, columns, strict=True):
@@ -100,6 +98,27 @@ def explain_many(
                 log_odds=log_odds,
             )
         )
+    return found
+
+
+def _parts(
+    model: LinearModel | EmbeddingModel,
+    features: npt.NDArray[np.int32],
+    counts: npt.NDArray[np.uint32],
+    chosen: int,
+    other: int,
+) -> npt.NDArray[np.float32]:
+    """What each known n-gram adds to the logit of one class less that of another, before calibration."""
+    from shelfcheck.models.linear import LinearModel  # noqa: PLC0415 - that module imports this one
+
+    if not isinstance(model, LinearModel):
+        return model.parts(features, counts, chosen, other)
+    from shelfcheck.models.fitting import count_weights  # noqa: PLC0415 - loads Numba
+
+    x = model.idf[features] * count_weights()[counts]
+    if len(x):
+        x /= np.linalg.norm(x)
+    found: npt.NDArray[np.float32] = x * (model.weights[features, chosen] - model.weights[features, other])
     return found
 
 

@@ -12,7 +12,7 @@ from shelfcheck.errors import UsageError
 from shelfcheck.models.intervals import intervals
 from shelfcheck.models.judged import Judged
 from shelfcheck.models.ngrams import row_keys
-from shelfcheck.models.slices import STANDARD, grouping, needed, slices
+from shelfcheck.models.slices import STANDARD, grouping, kept, needed, slices
 from shelfcheck.prepare.read import iter_prepared
 from shelfcheck.schema import PREPARED_SCHEMA, REVIEW_ID
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 def with_details(
-    found: Evaluation, table: pa.Table, columns: Mapping[str, pa.ChunkedArray | pa.Array], seed: int = 0
+    found: Evaluation, table: pa.Table, columns: Mapping[str, pa.Array], seed: int = 0
 ) -> Evaluation:
     """Add intervals and slices to an evaluation.
 
     Args:
         found: the evaluation.
         table: the reviews that it judged, rows of HELD_OUT_SCHEMA, (n).
-        columns: property (one of STANDARD or a column's name) -> what it is made of, (n).
+        columns: property (one of STANDARD or a column's name) -> what `slices.kept` gave of it, (n).
         seed: of the resamples.
     """
     judged = Judged.of_table(table)
@@ -45,7 +45,7 @@ def with_details(
 
 def prepared_columns(
     prepared_dir: str | Path, ids: pa.ChunkedArray, names: Sequence[str] = STANDARD
-) -> dict[str, pa.ChunkedArray]:
+) -> dict[str, pa.Array]:
     """What slices of some prepared reviews are made of, in one pass over the prepared reviews.
 
     Args:
@@ -54,7 +54,7 @@ def prepared_columns(
         names: properties: of STANDARD, or columns of prepared reviews.
 
     Returns:
-        Property -> column (n); a review that is no longer there has null.
+        Property -> what `slices.kept` gives (n); a review that is no longer there has null.
 
     Raises:
         UsageError: prepared reviews have no such column.
@@ -70,20 +70,22 @@ def prepared_columns(
     keys = row_keys(ids.combine_chunks())
     order = np.argsort(keys, kind="stable")
     ranked = keys[order]
-    taken, places = [], []
+    pieces: dict[str, list[pa.Array]] = {name: [kept(name, _no_rows(wanted[name]))] for name in names}
+    places = [np.zeros(0, np.int64)]
     for batch in iter_prepared(prepared_dir, [REVIEW_ID, *(name for name in stored if name != REVIEW_ID)]):
         own = row_keys(batch.column(0))
         at = np.minimum(np.searchsorted(ranked, own), max(len(ranked) - 1, 0))
         here = np.flatnonzero(ranked[at] == own) if len(ranked) else np.zeros(0, np.int64)
-        taken.append(batch.take(pa.array(here)))
+        rows = batch.take(pa.array(here))
+        for name, column in wanted.items():
+            pieces[name].append(kept(name, rows.column(column)))
         places.append(order[at[here]])
-    place = np.concatenate(places) if places else np.zeros(0, np.int64)
+    place = np.concatenate(places)
     source = np.full(len(keys), -1)
     source[place] = np.arange(len(place))
-    rows = pa.Table.from_batches(taken).take(pa.array(source, mask=source < 0)) if taken else None
-    return {
-        name: pa.chunked_array([pa.nulls(len(keys), PREPARED_SCHEMA.field(column).type)])
-        if rows is None
-        else rows.column(column)
-        for name, column in wanted.items()
-    }
+    chosen = pa.array(source, mask=source < 0)
+    return {name: pa.concat_arrays(some).take(chosen) for name, some in pieces.items()}
+
+
+def _no_rows(column: str) -> pa.Array:
+    return pa.array([], PREPARED_SCHEMA.field(column).type)

@@ -106,15 +106,21 @@ def _measures(totals: Mapping[str, Floats]) -> dict[str, Floats]:
     """Measures of each row of sums, (resamples,)."""
     support, given, right = totals["support"], totals["given"], totals["right"]
     total = support.sum(axis=1)
-    both = support + given
-    f1 = np.divide(2 * right, both, out=np.zeros_like(right), where=both > 0)
-    there = support > 0
     return {
         "accuracy": right.sum(axis=1) / total,
-        "macro_f1": (f1 * there).sum(axis=1) / there.sum(axis=1),
+        "macro_f1": macro_f1(support, given, right),
         "ece": np.abs(totals["gap"]).sum(axis=1) / total,
         "coverage_at_95": coverage_at(totals["step_reviews"], totals["step_right"], 0.95),
     }
+
+
+def macro_f1(support: Floats, given: Floats, right: Floats) -> Floats:
+    """Mean F1 of the classes that have support. (r, k) assigned, predicted and right reviews -> (r)."""
+    both = support + given
+    f1 = np.divide(2 * right, both, out=np.zeros_like(right), where=both > 0)
+    there = support > 0
+    mean: Floats = (f1 * there).sum(axis=1) / there.sum(axis=1)
+    return mean
 
 
 def confidence_steps(confidence: npt.NDArray[np.float32]) -> tuple[Ints, int]:

@@ -34,8 +34,7 @@ STANDARD: Final = (TOKENS, CHARACTERS, YEAR, STAR_RATING)
 """What every evaluation is sliced by, where the reviews have it."""
 
 _NEEDS: Final = {TOKENS: REVIEW_TOKENS, CHARACTERS: REVIEW_BODY, YEAR: REVIEW_DATE}
-_TOKEN_EDGES: Final = (1, 5, 10, 20, 50, 100, 200)
-_CHARACTER_EDGES: Final = (1, 50, 100, 200, 500, 1000, 2000)
+_EDGES: Final = {TOKENS: (1, 5, 10, 20, 50, 100, 200), CHARACTERS: (1, 50, 100, 200, 500, 1000, 2000)}
 _NOT_GIVEN: Final = "not given"
 MOST_VALUES: Final = 30  # of a column; the others count as one
 _RANGES: Final = 5  # that a column of many numbers is cut into, with about as many reviews each
@@ -82,27 +81,43 @@ def needed(name: str) -> str:
     return _NEEDS.get(name, name)
 
 
+def kept(name: str, column: pa.ChunkedArray | pa.Array) -> pa.Array:
+    """What has to be kept of a column to group by a property: a number for a text or a date. (n) -> (n).
+
+    Args:
+        name: one of STANDARD, or a column's name.
+        column: what `needed` names.
+    """
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    if name == TOKENS:  # joined by one space
+        some = pc.greater(pc.binary_length(column), 0)
+        count = pc.if_else(some, pc.add(pc.count_substring(column, " "), 1), 0)
+        return count.fill_null(0).cast(pa.int32())
+    if name == CHARACTERS:
+        return pc.utf8_length(column).fill_null(0).cast(pa.int32())
+    if pa.types.is_date(column.type) or pa.types.is_timestamp(column.type):
+        return pc.year(column).cast(pa.int32())
+    return column
+
+
 def grouping(name: str, column: pa.ChunkedArray | pa.Array) -> Grouping:
     """Group reviews by a property.
 
     Args:
         name: one of STANDARD, or a column's name.
-        column: what `needed` names, (n).
+        column: what `kept` gave, (n).
     """
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
-    if name == TOKENS:
-        return _ranges(_token_count(column), _TOKEN_EDGES)
-    if name == CHARACTERS:
-        return _ranges(pc.utf8_length(column).fill_null(0).to_numpy(), _CHARACTER_EDGES)
-    if pa.types.is_temporal(column.type) and not pa.types.is_duration(column.type):
-        column = pc.year(column)
+    if name in _EDGES:
+        return _ranges(column.to_numpy(), _EDGES[name])
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
     is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
-    if is_number and pc.count_distinct(column).as_py() > MOST_VALUES:
+    if is_number and name != YEAR and pc.count_distinct(column).as_py() > MOST_VALUES:
         return _quantiles(column)
-    return _values(column, ordered=is_number)
+    return _values(column, ordered=is_number, most=None if name == YEAR else MOST_VALUES)
 
 
 def slices(
@@ -155,14 +170,6 @@ def _products(product: npt.NDArray[np.int64]) -> int:
     return len(np.unique(known)) + len(product) - len(known)
 
 
-def _token_count(column: pa.Array) -> npt.NDArray[np.int64]:
-    """Tokens of each string of tokens joined by one space; 0 where there is none."""
-    spaces = pc.count_substring(column, " ")
-    counts = pc.if_else(pc.equal(pc.binary_length(column), 0), 0, pc.add(spaces, 1))
-    tokens: npt.NDArray[np.int64] = counts.fill_null(0).to_numpy().astype(np.int64)
-    return tokens
-
-
 def _ranges(numbers: npt.NDArray[np.int64], edges: tuple[int, ...]) -> Grouping:
     """Whole numbers from 0 on by ranges: 0, edges[0] to edges[1] - 1, and so on."""
     names = ["0", *(f"{low:,} to {high - 1:,}" for low, high in itertools.pairwise(edges))]
@@ -180,7 +187,7 @@ def _quantiles(column: pa.Array) -> Grouping:
     return Grouping(np.where(known, codes, len(names)), (*names, _NOT_GIVEN))
 
 
-def _values(column: pa.Array, *, ordered: bool) -> Grouping:
+def _values(column: pa.Array, *, ordered: bool, most: int | None) -> Grouping:
     """Each value by itself, the most frequent ones; numbers in order, others by number of reviews."""
     if pa.types.is_boolean(column.type):
         column = pc.if_else(column, "yes", "no")
@@ -191,7 +198,7 @@ def _values(column: pa.Array, *, ordered: bool) -> Grouping:
     index = coded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False).astype(np.int64)
     counts = np.bincount(index, minlength=len(values) + 1)[: len(values)]
     order = sorted(range(len(values)), key=lambda at: (-counts[at], str(values[at])))
-    shown, others = order[:MOST_VALUES], order[MOST_VALUES:]
+    shown, others = order[:most], order[len(order[:most]) :]
     if ordered:
         shown.sort(key=values.__getitem__)
     names = [str(values[at]) for at in shown]

@@ -23,9 +23,9 @@ from shelfcheck.models.examples import Examples
 from shelfcheck.models.judged import HELD_OUT, HELD_OUT_SCHEMA
 from shelfcheck.models.kinds import load_model, model_class
 from shelfcheck.models.labels import labelled
-from shelfcheck.models.slices import YEAR
+from shelfcheck.models.slices import YEAR, kept, needed
 from shelfcheck.progress import NullProgress
-from shelfcheck.schema import PRODUCT_ID, REVIEW_DATE, REVIEW_ID, STAR_RATING
+from shelfcheck.schema import PRODUCT_ID, REVIEW_ID, STAR_RATING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -203,9 +203,7 @@ def evaluate_held_out(
     }
 
 
-def _columns(
-    examples: Examples, table: pa.Table, prepared_dir: str | Path | None
-) -> dict[str, pa.ChunkedArray]:
+def _columns(examples: Examples, table: pa.Table, prepared_dir: str | Path | None) -> dict[str, pa.Array]:
     """What the slices of judged reviews are made of; without the prepared reviews, year and stars alone."""
     if prepared_dir is not None:
         return prepared_columns(prepared_dir, table.column(REVIEW_ID))
@@ -213,7 +211,7 @@ def _columns(
 
     rows = examples.encoded.rows()
     own = rows.take(pc.index_in(table.column(REVIEW_ID), value_set=rows.column(REVIEW_ID).combine_chunks()))
-    return {YEAR: own.column(REVIEW_DATE), STAR_RATING: own.column(STAR_RATING)}
+    return {name: kept(name, own.column(needed(name))) for name in (YEAR, STAR_RATING)}
 
 
 def judge(

@@ -11,18 +11,19 @@ Every function takes `config` (a TOML file) and `overrides` (dotted key -> value
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from shelfcheck import pipeline
-from shelfcheck.errors import NotEnoughDataError
+from shelfcheck.errors import MissingExtraError, NotEnoughDataError
 from shelfcheck.progress import NullProgress
 from shelfcheck.settings_file import resolve
 from shelfcheck.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from shelfcheck.config import Settings
     from shelfcheck.demo import Score
@@ -395,6 +396,41 @@ def models_verify(workspace: str | Path, versions: Sequence[str] = ()) -> dict[s
     registry = Registry(workspace)
     found = [registry.resolve(name) for name in versions] or registry.versions()
     return {one.version: one.differences() for one in found}
+
+
+def serve(
+    workspace: str | Path,
+    *,
+    model: str | None = None,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    started: Callable[[str, str], None] | None = None,
+) -> None:
+    """Answer predictions over HTTP until the process is told to stop; see `serve.server`.
+
+    Args:
+        workspace: the folder with the models.
+        model: as for `predict`.
+        config: a TOML file of settings.
+        overrides: dotted key -> value, stronger than the file.
+        started: told the URL and the version when the port is open.
+
+    Raises:
+        MissingExtraError: the packages of the extra are not installed.
+        ShelfcheckError: there is no model that can be used, or the address cannot.
+    """
+    settings = resolve(config, overrides, workspace).settings.serve
+    try:
+        from shelfcheck.serve.server import serve as run_server  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise MissingExtraError("shelfcheck serve", "serve") from error
+    run_server(
+        workspace,
+        settings,
+        model=model,
+        environment=os.environ,
+        started=None if started is None else lambda url, loaded: started(url, loaded.version),
+    )
 
 
 def _registered(workspace: str | Path, name: str) -> RegisteredModel:

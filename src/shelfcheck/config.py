@@ -306,6 +306,32 @@ class ReportSettings(Section):
     )
 
 
+class ServeSettings(Section):
+    """The prediction endpoint. Needs shelfcheck[serve]."""
+
+    host: str = Field(
+        default="127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 for every network."
+    )
+    port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    label_prefix: Literal["", "__label__"] = Field(
+        default="", description="What stands before labels where a request does not say."
+    )
+    max_body_mb: float = Field(default=6.0, gt=0, description="Largest body of a request, in MB.")
+    max_instances: int = Field(default=10_000, ge=1, description="Most reviews in a request.")
+    timeout_seconds: float = Field(
+        default=60.0, gt=0, description="A request whose body or prediction takes longer is given up."
+    )
+    stop_seconds: float = Field(
+        default=30.0, gt=0, description="How long requests may take to finish when the server stops."
+    )
+    reload_seconds: float = Field(
+        default=1.0, gt=0, description="How often it is looked whether another version was promoted."
+    )
+    batch_reviews: int = Field(
+        default=64, ge=1, description="Most reviews of waiting requests that are predicted together; 1: none."
+    )
+
+
 class RunSettings(Section):
     """Resources and reproducibility."""
 
@@ -327,6 +353,7 @@ class Settings(Section):
     train: TrainSettings = Field(default_factory=TrainSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     report: ReportSettings = Field(default_factory=ReportSettings)
+    serve: ServeSettings = Field(default_factory=ServeSettings)
     run: RunSettings = Field(default_factory=RunSettings)
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from shelfcheck import pipeline
-from shelfcheck.errors import MissingExtraError, NotEnoughDataError
+from shelfcheck.errors import MissingExtraError, NotEnoughDataError, UsageError
 from shelfcheck.progress import NullProgress
 from shelfcheck.settings_file import resolve
 from shelfcheck.workspace import Workspace
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from shelfcheck.demo import Score
     from shelfcheck.models.base import Model
     from shelfcheck.models.evaluation import Evaluation
-    from shelfcheck.models.registry import Change, Version
+    from shelfcheck.models.registry import Change, Registry, Version
     from shelfcheck.pipeline import RunResult
     from shelfcheck.predict.batch import Predicted
     from shelfcheck.progress import Progress
@@ -127,29 +127,71 @@ def train(
 
 def evaluate(
     workspace: str | Path,
+    data: Paths = (),
     *,
+    model: str | None = None,
+    against: str | None = None,
+    by: Sequence[str] = (),
+    held_out: bool = False,
     config: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     force: bool = False,
 ) -> Evaluation:
-    """Judge the model on products that it has not seen. Arguments as for `run`.
+    """Judge a model by the labels of reviews: of what was held out from it, or of any other data.
+
+    Args:
+        workspace: the folder with the model.
+        data: anything that `prepare` reads, or Parquet files of reviews with further columns. Without it,
+            the model is judged by what its split holds out.
+        model: a registered version or an alias. Without it, the champion judges data, and what the
+            settings describe is trained, if it has to be, and judged on what it holds out.
+        against: a version or alias to compare with on the same reviews.
+        by: columns to slice by, beside length, year and stars.
+        held_out: of `data`, judge only what the model's own split holds out.
+        config: as for `run`.
+        overrides: as for `run`.
+        progress: as for `run`.
+        force: as for `run`; without `data` and `model`.
 
     Returns:
-        Report by category, confusion, calibration and coverage.
+        Report by category, confusion, calibration, coverage, intervals, slices, comparison.
     """
-    result = _run(
-        [pipeline.EVALUATION],
-        (),
-        workspace,
-        config=config,
-        overrides=overrides,
-        progress=progress,
-        force=force,
-    ).stages[-1]
-    from shelfcheck.models.evaluation import Evaluation  # noqa: PLC0415 - loads numpy
+    settings = resolve(config, overrides, workspace).settings
+    from shelfcheck.models.registry import Registry  # noqa: PLC0415 - loaded where it is needed
+    from shelfcheck.predict import evaluating  # noqa: PLC0415 - loads NumPy
 
-    return Evaluation.from_json((result.folder / "evaluation.json").read_text(encoding="utf-8"))
+    specs = _specs(data)
+    registry = Registry(workspace)
+    if specs:
+        models = {_version_name(registry, model or "champion"): _model(workspace, model)}
+        if against is not None:
+            models[_version_name(registry, against)] = _model(workspace, against)
+        encoded = Workspace(workspace).manifest(pipeline.ENCODED)
+        return evaluating.evaluate_data(
+            models,
+            specs,
+            settings,
+            progress,
+            by=by,
+            held_out=held_out,
+            encoded=None if encoded is None else Path(workspace) / pipeline.ENCODED / encoded.folder,
+        )
+    if held_out:
+        raise UsageError("held_out says what is judged of data. Name some, or leave it out.")
+    if model is None:
+        given: dict[str, Any] = {"config": config, "overrides": overrides, "progress": progress}
+        folder = _run([pipeline.EVALUATION], (), workspace, force=force, **given).stages[-1].folder
+        folders = {"the model": folder}
+    else:
+        chosen = registry.resolve(model)
+        folders = {chosen.version: chosen.folder}
+    if against is not None:
+        other = registry.resolve(against)
+        folders[other.version] = other.folder
+    prepared = Workspace(workspace).manifest(pipeline.PREPARED)
+    home = None if prepared is None else Path(workspace) / pipeline.PREPARED / prepared.folder
+    return evaluating.evaluate_recorded(folders, home, settings, by=by)
 
 
 @dataclass(frozen=True)
@@ -476,8 +518,19 @@ def _model(workspace: str | Path, name: str | None = None) -> Model:
     return load_model(folder)
 
 
+def _version_name(registry: Registry, name: str) -> str:
+    """The version that an alias stands for; `the model` where none is registered."""
+    if name == "champion" and name not in registry.aliases():
+        return "the model"
+    return registry.resolve(name).version
+
+
+def _specs(source: Paths) -> list[str]:
+    return [str(source)] if isinstance(source, str | Path) else [str(spec) for spec in source]
+
+
 def _sources(source: Paths, settings: Settings) -> Sequence[Any]:
-    specs = [str(source)] if isinstance(source, str | Path) else [str(spec) for spec in source]
+    specs = _specs(source)
     if not specs:
         return ()
     from shelfcheck.sources import find_sources  # noqa: PLC0415 - loads pyarrow

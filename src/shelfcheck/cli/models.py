@@ -1,4 +1,4 @@
-"""`shelfcheck train`, `evaluate` and `predict`."""
+"""`shelfcheck train` and `predict`."""
 
 from __future__ import annotations
 
@@ -45,24 +45,6 @@ def train(job: options.Job, *, model: str | None, label: str | None) -> None:
     )
     if not registered[version]:
         click.echo(f"Promote it with: shelfcheck models promote {version} --workspace {job.workspace}")
-
-
-@click.command(
-    epilog="""\b
-Examples:
-  shelfcheck evaluate --workspace shop
-  shelfcheck evaluate --workspace shop --json | jq .accuracy"""
-)
-@options.common
-def evaluate(job: options.Job) -> None:
-    """Judge the model on products it has not seen.
-
-    Precision, recall, F1 and support of each category, accuracy, averages, calibration error,
-    and how much can be decided at 80, 90 and 95 % precision.
-    """
-    with job.progress() as progress:
-        evaluation = api.evaluate(job.workspace, **job.arguments(progress))
-    click.echo(evaluation.to_json() if job.as_json else evaluation.text())
 
 
 @click.command(

@@ -33,7 +33,7 @@ from shelfcheck.models.judged import Judged
 from shelfcheck.schema import REVIEW_ID
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -46,6 +46,8 @@ class Comparison:
     """How much better one model is than another on the same reviews.
 
     Attributes:
+        one: name of the one model.
+        other: name of the other.
         reviews: reviews that both judged.
         products: of how many products.
         accuracy: of the one model and of the other, 0..1.
@@ -56,6 +58,8 @@ class Comparison:
         p_value: chance of a difference in accuracy at least as large if both were equally good.
     """
 
+    one: str
+    other: str
     reviews: int
     products: int
     accuracy: tuple[float, float]
@@ -69,15 +73,21 @@ class Comparison:
         """As JSON values."""
         return asdict(self)
 
-    def text(self, one: str, other: str) -> str:
-        """As a person reads it, with the names of the two."""
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> Comparison:
+        """Read what `to_json` gave."""
+        read = {name: Interval.from_json(values[name]) for name in ("difference", "macro_f1")}
+        return cls(**{**values, **read, "accuracy": tuple(values["accuracy"])})
+
+    def text(self) -> str:
+        """As a person reads it."""
         verdict = "differ" if self.p_value < 0.05 else "may be equally good"
         return (
-            f"{one} against {other}, on {self.reviews:,} reviews of {self.products:,} products that both "
-            f"judged: accuracy {self.accuracy[0]:.4f} against {self.accuracy[1]:.4f}, difference "
+            f"{self.one} against {self.other}, on {self.reviews:,} reviews of {self.products:,} products "
+            f"that both judged: accuracy {self.accuracy[0]:.4f} against {self.accuracy[1]:.4f}, difference "
             f"{_points(self.difference)}, p = {self.p_value:.4f} (they {verdict}). "
             f"Macro F1: difference {_points(self.macro_f1)}. "
-            f"Right in {one} alone: {self.only_one:,}; in {other} alone: {self.only_other:,}."
+            f"Right in {self.one} alone: {self.only_one:,}; in {self.other} alone: {self.only_other:,}."
         )
 
 
@@ -110,12 +120,20 @@ def aligned(one: pa.Table, other: pa.Table) -> tuple[Judged, Judged]:
     return Judged.of_table(one), Judged.of_table(other)
 
 
-def compare(one: Judged, other: Judged, *, resamples: int = RESAMPLES, seed: int = 0) -> Comparison:
+def compare(
+    one: Judged,
+    other: Judged,
+    names: tuple[str, str] = ("the one", "the other"),
+    *,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Comparison:
     """Compare two models by the reviews that both judged.
 
     Args:
         one: reviews as the one model judged them, (n).
         other: the same reviews in the same order, as the other did, with the same assigned classes.
+        names: what the two are called.
         resamples: draws of products for the intervals.
         seed: of all draws.
     """
@@ -141,6 +159,8 @@ def compare(one: Judged, other: Judged, *, resamples: int = RESAMPLES, seed: int
         of_accuracy, of_f1 = Interval(difference, -1.0, 1.0), Interval(f1, -1.0, 1.0)
     by_product = np.bincount(one.clusters(n)[0], weights=one.hit.astype(np.int8) - other.hit.astype(np.int8))
     return Comparison(
+        one=names[0],
+        other=names[1],
         reviews=n,
         products=products,
         accuracy=accuracy,
@@ -152,7 +172,7 @@ def compare(one: Judged, other: Judged, *, resamples: int = RESAMPLES, seed: int
     )
 
 
-def sign_flip(differences: npt.NDArray[np.floating], *, flips: int = FLIPS, seed: int = 0) -> float:
+def sign_flip(differences: npt.NDArray[Any], *, flips: int = FLIPS, seed: int = 0) -> float:
     """Two-sided p-value of the sum of whole numbers, under random signs of each.
 
     Numbers of the same size are drawn together: the sum of m random signs is 2 binomial(m, 1/2) - m.

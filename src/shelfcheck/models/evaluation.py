@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from shelfcheck.models.comparison import Comparison
 from shelfcheck.models.intervals import Interval
 from shelfcheck.models.measures import (
     AtPrecision,
@@ -61,6 +62,7 @@ class Evaluation:
             `coverage_at_95`; empty where there are fewer than two products.
         slices: accuracy by a property of the review, e.g. `year`; the slices of a property hold every
             review once.
+        comparison: with another model on the same reviews, if one was named.
         notes: what was judged and how: `split`, `label`, `reviews_of_unknown_categories` and the like.
     """
 
@@ -82,6 +84,7 @@ class Evaluation:
     product_accuracy: float | None = None
     intervals: dict[str, Interval] = field(default_factory=dict)
     slices: dict[str, tuple[Slice, ...]] = field(default_factory=dict)
+    comparison: Comparison | None = None
     notes: dict[str, Any] = field(default_factory=dict)
 
     def to_json(self) -> str:
@@ -112,6 +115,8 @@ class Evaluation:
                 name: tuple(Slice.from_json(one) for one in some)
                 for name, some in values.get("slices", {}).items()
             }
+            if values.get("comparison") is not None:
+                values["comparison"] = Comparison.from_json(values["comparison"])
             return cls(**values)
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"not an evaluation: {error}") from error

@@ -59,6 +59,8 @@ def text(found: Evaluation) -> str:
             f"Products, by all their reviews: {found.product_accuracy:.1%} of {found.products:,} right."
         )
     lines += _bounds(found.intervals)
+    if found.comparison is not None:
+        lines += ["", found.comparison.text()]
     for name, some in found.slices.items():
         lines += ["", *_sliced(name, some)]
     return "\n".join(lines) + "\n"

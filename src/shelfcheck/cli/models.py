@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
 import click
@@ -10,6 +11,8 @@ from shelfcheck import api
 from shelfcheck.cli import options
 from shelfcheck.cli.tables import show
 from shelfcheck.config import LabelName, ModelName
+from shelfcheck.models.presets import listed, preset_overrides
+from shelfcheck.settings_file import resolve
 
 
 @click.command(
@@ -17,12 +20,17 @@ from shelfcheck.config import LabelName, ModelName
 Examples:
   shelfcheck train --workspace shop
   shelfcheck train --workspace shop --model tfidf_svm --label star_rating
+  shelfcheck train --workspace shop --model embedding --preset original
   shelfcheck train --workspace shop --set train.linear.epochs=10 --threads 1"""
 )
 @click.option("--model", type=click.Choice(get_args(ModelName)), help="The model to learn: train.model.")
 @click.option("--label", type=click.Choice(get_args(LabelName)), help="What is predicted: train.label.")
+@click.option(
+    "--preset",
+    help=f"Named settings of the model, stronger than a settings file and weaker than --set. {listed()}.",
+)
 @options.common
-def train(job: options.Job, *, model: str | None, label: str | None) -> None:
+def train(job: options.Job, *, model: str | None, label: str | None, preset: str | None) -> None:
     """Learn what each category's reviews sound like.
 
     Learns from the prepared reviews of a workspace, leaves some products aside to calibrate and to
@@ -31,6 +39,9 @@ def train(job: options.Job, *, model: str | None, label: str | None) -> None:
     """
     chosen = {"train.model": model, "train.label": label}
     job.overrides.update({key: value for key, value in chosen.items() if value is not None})
+    if preset is not None:
+        own = model or resolve(job.config, job.overrides, job.workspace).settings.train.model
+        job = replace(job, overrides=preset_overrides(own, preset) | job.overrides)
     with job.progress() as progress:
         result = api.train(job.workspace, **job.arguments(progress))
     if job.as_json:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.requests import Request
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from shelfcheck.config import ServeSettings
     from shelfcheck.serve.loaded import Holder, Loaded
@@ -76,20 +76,19 @@ class Invocations:
         prefix = contract.custom_prefix(attributes)
         if length is not None and length.isdigit() and int(length) > self._most_bytes:
             raise self._too_large(int(length))
-        limit = self._settings.timeout_seconds
+        settings, body = self._settings, None
         try:
-            async with asyncio.timeout(limit):
+            async with asyncio.timeout(settings.timeout_seconds):
                 body = await self._body(receive)
+                asked = contract.read(
+                    body, own, settings.max_instances, settings.label_prefix if prefix is None else prefix
+                )
+                loaded, found = await self._batcher.predict(asked)
         except TimeoutError:
-            raise RequestError(408, "timeout", f"The body took longer than {limit:g} s to arrive.") from None
-        asked = contract.read(
-            body, own, self._settings.max_instances, self._settings.label_prefix if prefix is None else prefix
-        )
-        try:
-            async with asyncio.timeout(limit):
-                loaded, found = await self._batcher.predict(asked.bodies, asked.headlines)
-        except TimeoutError:
-            raise RequestError(503, "timeout", f"The prediction took longer than {limit:g} s.") from None
+            limit = f"more than {settings.timeout_seconds:g} s (serve.timeout_seconds)."
+            if body is None:
+                raise RequestError(408, "timeout", f"The body took {limit}") from None
+            raise RequestError(503, "timeout", f"The prediction took {limit}") from None
         return contract.write(asked, found, loaded.model.categories, wanted), wanted, loaded
 
     async def _body(self, receive: Receive) -> bytes:
@@ -176,7 +175,7 @@ class _Service:
                 self._metrics.serving(self._holder.loaded)
 
 
-def make_app(holder: Holder, settings: ServeSettings, transform: dict[str, Any] | None = None) -> Starlette:
+def make_app(holder: Holder, settings: ServeSettings, transform: dict[str, Any] | None = None) -> ASGIApp:
     """The application.
 
     Args:
@@ -201,7 +200,7 @@ def make_app(holder: Holder, settings: ServeSettings, transform: dict[str, Any] 
 
     routes = [
         Route("/ping", service.ping, methods=["GET"]),
-        Route("/invocations", invocations, methods=["POST"]),
+        Route("/invocations", invocations, methods=["POST"]),  # other methods are refused by it
         # The path that SageMaker's own clients ask for.
         Route("/endpoints/{name}/invocations", invocations, methods=["POST"]),
         Route("/execution-parameters", service.parameters, methods=["GET"]),
@@ -210,8 +209,16 @@ def make_app(holder: Holder, settings: ServeSettings, transform: dict[str, Any] 
         Route("/openapi.json", service.openapi, methods=["GET"]),
         Route("/", service.page, methods=["GET"]),
     ]
-    app = Starlette(routes=routes, exception_handlers={HTTPException: service.failed}, lifespan=lifespan)
-    app.router.redirect_slashes = False
+    others = Starlette(routes=routes, exception_handlers={HTTPException: service.failed}, lifespan=lifespan)
+    others.router.redirect_slashes = False
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        # The path that must be fast does not walk the routes.
+        if scope.get("path") == "/invocations" and scope.get("method") == "POST":
+            await invocations(scope, receive, send)
+        else:
+            await others(scope, receive, send)
+
     return app
 
 

@@ -13,25 +13,27 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from shelfcheck.serve.contract import Best, best
 
+if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+    from shelfcheck.serve.contract import Asked
     from shelfcheck.serve.loaded import Holder, Loaded
     from shelfcheck.serve.metrics import Metrics
-
-    Floats = npt.NDArray[np.float32]
 
 _INLINE_SECONDS: Final = 0.003
 _MEMORY: Final = 0.9  # how much of the estimate of a review's time is kept at each batch
 
 
 class _Job(NamedTuple):
-    bodies: Sequence[str | None]
-    headlines: Sequence[str | None] | None
-    answer: asyncio.Future[tuple[Loaded, Floats]]
+    asked: Asked
+    answer: asyncio.Future[tuple[Loaded, Best]]
+
+    @property
+    def size(self) -> int:
+        return len(self.asked.bodies)
 
 
 class Batcher:
@@ -55,13 +57,13 @@ class Batcher:
         self._timed = holder.loaded
         self._seconds = holder.loaded.seconds  # a review takes, about
 
-    async def predict(
-        self, bodies: Sequence[str | None], headlines: Sequence[str | None] | None
-    ) -> tuple[Loaded, Floats]:
-        """The model that answered, and probabilities, float32 (n, classes)."""
+    async def predict(self, asked: Asked) -> tuple[Loaded, Best]:
+        """The model that answered, and the likeliest classes of each review."""
+        if not asked.bodies:
+            return self._holder.loaded, Best([], [])
         loop = asyncio.get_running_loop()
-        job = _Job(bodies, headlines, loop.create_future())
-        if len(bodies) * self._estimate() <= _INLINE_SECONDS:
+        job = _Job(asked, loop.create_future())
+        if job.size * self._estimate() <= _INLINE_SECONDS:
             self._quick.append(job)
             if not self._scheduled:
                 self._scheduled = True
@@ -97,7 +99,7 @@ class Batcher:
         loop = asyncio.get_running_loop()
         done = loop.run_in_executor(self._thread, _predicted, self._holder.loaded, group)
 
-        def finish(future: asyncio.Future[tuple[Loaded, Floats | Exception, float]]) -> None:
+        def finish(future: asyncio.Future[tuple[Loaded, Best | Exception, float]]) -> None:
             self._working = False
             if not future.cancelled():
                 self._answer(group, *future.result())
@@ -110,12 +112,12 @@ class Batcher:
         """As many of the first jobs as make a batch, at least one, and the others."""
         n = 0
         for i, job in enumerate(jobs):
-            n += len(job.bodies)
+            n += job.size
             if n > self._most and i:
                 return jobs[:i], jobs[i:]
         return jobs, []
 
-    def _answer(self, group: list[_Job], loaded: Loaded, found: Floats | Exception, seconds: float) -> None:
+    def _answer(self, group: list[_Job], loaded: Loaded, found: Best | Exception, seconds: float) -> None:
         if isinstance(found, Exception):
             if len(group) == 1:
                 if not group[0].answer.done():
@@ -124,33 +126,33 @@ class Batcher:
             for job in group:  # what one request does wrong must not fail the others
                 self._answer([job], *_predicted(loaded, [job]))
             return
-        n = sum(len(job.bodies) for job in group)
+        n = sum(job.size for job in group)
         self._metrics.batch.observe(n)
         if loaded is self._timed and n:
             self._seconds = _MEMORY * self._seconds + (1 - _MEMORY) * seconds / n
         start = 0
         for job in group:
-            end = start + len(job.bodies)
+            end = start + job.size
             if not job.answer.done():  # a request may have run out of time
-                job.answer.set_result((loaded, found[start:end]))
+                job.answer.set_result((loaded, Best(found.places[start:end], found.chances[start:end])))
             start = end
 
 
-def _predicted(loaded: Loaded, group: list[_Job]) -> tuple[Loaded, Floats | Exception, float]:
+def _predicted(loaded: Loaded, group: list[_Job]) -> tuple[Loaded, Best | Exception, float]:
     started = time.perf_counter()
-    found: Floats | Exception
+    found: Best | Exception
     try:
-        found = _together(loaded, group)
+        found = best(_together(loaded, group), max(job.asked.most for job in group))
     except Exception as error:  # noqa: BLE001 - it is told to whoever waits
         found = error
     return loaded, found, time.perf_counter() - started
 
 
-def _together(loaded: Loaded, group: list[_Job]) -> Floats:
+def _together(loaded: Loaded, group: list[_Job]) -> npt.NDArray[np.float32]:
     if len(group) == 1:
-        return loaded.model.predict_proba(group[0].bodies, group[0].headlines)
-    bodies = [body for job in group for body in job.bodies]
-    if all(job.headlines is None for job in group):
+        return loaded.model.predict_proba(group[0].asked.bodies, group[0].asked.headlines)
+    bodies = [body for job in group for body in job.asked.bodies]
+    if all(job.asked.headlines is None for job in group):
         return loaded.model.predict_proba(bodies)
-    headlines = [one for job in group for one in (job.headlines or [None] * len(job.bodies))]
+    headlines = [one for job in group for one in (job.asked.headlines or [None] * job.size)]
     return loaded.model.predict_proba(bodies, headlines)

@@ -75,6 +75,11 @@ class Asked(NamedTuple):
     k: int | list[int]
     prefixes: str | list[str]
 
+    @property
+    def most(self) -> int:
+        """The most classes wanted for a review."""
+        return self.k if isinstance(self.k, int) else max(self.k, default=1)
+
 
 _BODY: Final = msgspec.json.Decoder(_Body)
 _LINE: Final = msgspec.json.Decoder(_Line)
@@ -119,27 +124,47 @@ def _read_lines(body: bytes, most: int, prefix: str) -> Asked:
     return Asked(bodies, headlines, [line.k for line in lines], prefixes)
 
 
-def write(asked: Asked, probabilities: npt.NDArray[np.float32], names: Sequence[str], accept: str) -> bytes:
+class Best(NamedTuple):
+    """The likeliest classes of some reviews.
+
+    Attributes:
+        places: of the classes among the model's, likeliest first, (n, k).
+        chances: their probabilities, (n, k).
+    """
+
+    places: list[list[int]]
+    chances: list[list[float]]
+
+
+def best(probabilities: npt.NDArray[np.float32], k: int) -> Best:
+    """The k likeliest classes of each review, or all where there are fewer.
+
+    Args:
+        probabilities: float32 (n, classes).
+        k: how many, at least 1.
+    """
+    rows = np.arange(len(probabilities))[:, None]
+    if k == 1:
+        places = probabilities.argmax(axis=1)[:, None]
+    else:
+        places = np.argsort(-probabilities, axis=1, kind="stable")[:, :k]
+    return Best(places.tolist(), probabilities[rows, places].astype(np.float64).round(6).tolist())
+
+
+def write(asked: Asked, found: Best, names: Sequence[str], accept: str) -> bytes:
     """The body of the answer.
 
     Args:
         asked: the request.
-        probabilities: float32 (n, classes).
+        found: at least as many classes of each review as are asked for.
         names: of the classes.
         accept: JSON or JSON_LINES.
     """
-    classes = probabilities.shape[1]
-    most = min(asked.k if isinstance(asked.k, int) else max(asked.k, default=1), classes)
-    if most == 1:
-        best = probabilities.argmax(axis=1)[:, None]
-    else:
-        best = np.argsort(-probabilities, axis=1, kind="stable")[:, :most]
-    chances = np.take_along_axis(probabilities, best, axis=1).astype(np.float64).round(6).tolist()
     rows = []
-    for i, (places, values) in enumerate(zip(best.tolist(), chances, strict=True)):
+    for i, (places, chances) in enumerate(zip(*found, strict=True)):
         k = asked.k if isinstance(asked.k, int) else asked.k[i]
         prefix = asked.prefixes if isinstance(asked.prefixes, str) else asked.prefixes[i]
-        rows.append({"label": [prefix + names[place] for place in places[:k]], "prob": values[:k]})
+        rows.append({"label": [prefix + names[place] for place in places[:k]], "prob": chances[:k]})
     if accept == JSON:
         return _encode(rows)
     return b"".join(_encode(row) + b"\n" for row in rows)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from shelfcheck.demo import Score
     from shelfcheck.models.base import Model
     from shelfcheck.models.evaluation import Evaluation
+    from shelfcheck.models.leaderboard import Leaderboard
     from shelfcheck.models.registry import Change, Registry, Version
     from shelfcheck.pipeline import RunResult
     from shelfcheck.predict.batch import Predicted
@@ -192,6 +193,19 @@ def evaluate(
     prepared = Workspace(workspace).manifest(pipeline.PREPARED)
     home = None if prepared is None else Path(workspace) / pipeline.PREPARED / prepared.folder
     return evaluating.evaluate_recorded(folders, home, settings, by=by)
+
+
+def leaderboard(workspace: str | Path) -> Leaderboard:
+    """All registered models of a workspace with quality, cost and difference to the best.
+
+    Raises:
+        WorkspaceError: what a version was judged by cannot be read.
+    """
+    from shelfcheck.models.leaderboard import leaderboard as rank  # noqa: PLC0415 - loads NumPy
+    from shelfcheck.models.registry import Registry  # noqa: PLC0415
+
+    registry = Registry(workspace)
+    return rank(registry.versions(), registry.aliases())
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""`shelfcheck evaluate`."""
+"""`shelfcheck evaluate` and `leaderboard`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import click
 
 from shelfcheck import api
 from shelfcheck.cli import options
+from shelfcheck.cli.tables import show
 
 
 @click.command(
@@ -66,3 +67,46 @@ def evaluate(
             **job.arguments(progress),
         )
     click.echo(evaluation.to_json() if job.as_json else evaluation.text(), nl=False)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  shelfcheck leaderboard --workspace shop
+  shelfcheck leaderboard --workspace shop --markdown
+  shelfcheck leaderboard --workspace shop --json | jq '.groups[0].rows[0].version'"""
+)
+@click.option("--markdown", is_flag=True, help="Print Markdown tables.")
+@options.workspace
+@options.as_json
+def leaderboard(*, workspace: str, markdown: bool, as_json: bool) -> None:
+    """Rank all registered models by quality, with what they cost.
+
+    In brackets are 95 % intervals over products. Versions are compared where they were judged on
+    the same held-out reviews, review by review with the best of their group; p is the chance of so
+    large a difference between equally good models, adjusted for the number of versions.
+    """
+    found = api.leaderboard(workspace)
+    if as_json:
+        options.print_json(found.to_json())
+        return
+    if not found.groups:
+        click.echo(f"No model is registered in {workspace}. Train one with: shelfcheck train -w {workspace}")
+        return
+    from shelfcheck.models.leaderboard import COLUMNS, cells  # noqa: PLC0415 - loads NumPy
+
+    if markdown:
+        click.echo(found.markdown(), nl=False)
+        return
+    if len(found.groups) > 1:
+        click.echo("These models were not all judged on the same reviews: only rows of one table compare.\n")
+    for group in found.groups:
+        show(
+            group.title(),
+            COLUMNS,
+            [cells(row, brief=True) for row in group.rows],
+            numeric=range(1, len(COLUMNS)),
+        )
+        if group.split == "row":
+            click.echo("Row split: the same products were learned from, which flatters.")
+        click.echo()

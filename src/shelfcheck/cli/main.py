@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "prepare": ("shelfcheck.cli.prepare", "Read, check, clean and store reviews by month."),
     "train": ("shelfcheck.cli.models", "Learn what each category's reviews sound like."),
     "evaluate": ("shelfcheck.cli.evaluation", "Judge a model on what it has not seen, or on any data."),
+    "leaderboard": ("shelfcheck.cli.evaluation", "Rank all registered models by quality, with their cost."),
     "predict": ("shelfcheck.cli.models", "Predict categories of reviews in a file, or of a text."),
     "models": ("shelfcheck.cli.registry", "List, show, promote, roll back and verify trained models."),
     "serve": ("shelfcheck.cli.serve", "Answer predictions over HTTP."),

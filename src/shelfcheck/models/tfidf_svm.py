@@ -323,24 +323,30 @@ class TfidfSvmModel(Model):
             ) from error
 
 
-def _vectorizer(settings: TfidfSvmSettings, vocabulary: dict[str, int] | None = None) -> Any:
-    from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415 - loads slowly
+@dataclass(frozen=True)
+class _Terms:
+    """Words and n-grams of a review's token strings, one a field; as scikit-learn's analyzer."""
 
-    prefixes = [_PREFIX[name] for name in settings.fields]
-    longest = settings.word_ngrams
+    fields: tuple[str, ...]
+    longest: int
 
-    def terms(texts: Texts) -> list[str]:
+    def __call__(self, texts: Texts) -> list[str]:
         found = []
-        for prefix, text in zip(prefixes, texts, strict=True):
+        for name, text in zip(self.fields, texts, strict=True):
+            prefix = _PREFIX[name]
             words = text.split() if text else []
             found += [prefix + word for word in words] if prefix else words
-            for length in range(2, longest + 1):
+            for length in range(2, self.longest + 1):
                 ends = range(length, len(words) + 1)
                 found += [prefix + " ".join(words[end - length : end]) for end in ends]
         return found
 
+
+def _vectorizer(settings: TfidfSvmSettings, vocabulary: dict[str, int] | None = None) -> Any:
+    from sklearn.feature_extraction.text import TfidfVectorizer  # noqa: PLC0415 - loads slowly
+
     return TfidfVectorizer(
-        analyzer=terms,
+        analyzer=_Terms(settings.fields, settings.word_ngrams),
         vocabulary=vocabulary,
         max_features=settings.max_terms,
         min_df=settings.min_document_frequency,

@@ -18,7 +18,6 @@ from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-from scipy.optimize import minimize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +61,8 @@ class Calibration:
             labels: int16 (n), 0..classes-1.
             weights: how much each review counts, (n,); all the same when None.
         """
+        from scipy.optimize import minimize  # noqa: PLC0415 - loads slowly, and serving does not need it
+
         n = len(labels)
         if n < _ENOUGH:
             return cls(reviews=0)

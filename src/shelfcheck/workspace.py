@@ -161,7 +161,9 @@ class Workspace:
         target = home / name
         written.rename(target)
         values = asdict(replace(manifest, folder=name))
-        write_atomically(home / MANIFEST, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+        write_atomically(
+            home / MANIFEST, json.dumps(values, indent=2, ensure_ascii=False, default=str) + "\n"
+        )
         for other in home.iterdir():
             if other.is_dir() and other != target:
                 shutil.rmtree(other, ignore_errors=True)

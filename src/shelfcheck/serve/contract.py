@@ -10,6 +10,7 @@ Labels come as plain names, or after `__label__` where that is asked for.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, NamedTuple
 
 import msgspec
@@ -170,6 +171,7 @@ def write(asked: Asked, found: Best, names: Sequence[str], accept: str) -> bytes
     return b"".join(_encode(row) + b"\n" for row in rows)
 
 
+@lru_cache(maxsize=64)  # clients send the same few
 def media_type(header: str | None) -> str:
     """The type of a request's body, by its `content-type`.
 
@@ -183,6 +185,7 @@ def media_type(header: str | None) -> str:
     return found
 
 
+@lru_cache(maxsize=64)
 def answer_type(header: str | None, own: str) -> str:
     """The type of the answer, by the request's `accept`: that of the body unless another is asked for.
 

@@ -36,6 +36,7 @@ OUT_OF_FOLD: Final = "out_of_fold"
 MISPLACED_REVIEWS: Final = "misplaced_reviews"
 MISCATEGORISED_PRODUCTS: Final = "miscategorised_products"
 REPORT: Final = "report"
+REGISTRY_HISTORY: Final = "models/history.jsonl"  # grows with every registration and promotion
 
 
 def _run_prepare(context: Context) -> Mapping[str, Any]:
@@ -110,6 +111,7 @@ def _run_report(context: Context) -> Mapping[str, Any]:
     from shelfcheck.report import ReportInputs, write_report  # noqa: PLC0415
 
     page = context.out / "report.html"
+    history = context.inputs.get(REGISTRY_HISTORY)
     write_report(
         ReportInputs(
             prepared=context.inputs[PREPARED],
@@ -117,6 +119,7 @@ def _run_report(context: Context) -> Mapping[str, Any]:
             model=context.inputs.get(MODEL),
             misplaced_reviews=context.inputs.get(MISPLACED_REVIEWS),
             miscategorised_products=context.inputs.get(MISCATEGORISED_PRODUCTS),
+            registry=None if history is None else history.parent.parent,
         ),
         page,
         context.settings,
@@ -124,7 +127,12 @@ def _run_report(context: Context) -> Mapping[str, Any]:
     return {"bytes": page.stat().st_size}
 
 
-_ENCODING: Final = ("train.linear.fields", "train.linear.word_ngrams", "train.linear.hash_bits")
+_ENCODING: Final = (
+    "train.linear.fields",
+    "train.linear.word_ngrams",
+    "train.linear.prefixes",
+    "train.linear.hash_bits",
+)
 _SPLIT: Final = (
     "train.label",
     "train.split",
@@ -209,6 +217,7 @@ STAGES: Final = (
         settings=("report",),
         run=_run_report,
         optional=(MODEL, EVALUATION, MISPLACED_REVIEWS, MISCATEGORISED_PRODUCTS),
+        watches=(REGISTRY_HISTORY,),
     ),
 )
 """Every stage, in the order in which they run."""

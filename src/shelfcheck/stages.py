@@ -36,7 +36,7 @@ class Context:
     """What a stage is given to work with.
 
     Attributes:
-        inputs: folder of each artefact that the stage needs.
+        inputs: folder of each artefact that the stage needs; path of each file that it watches.
         sources: the raw files, for the stage that reads them.
         out: the folder to write into; published when the stage returns.
         settings: all settings.
@@ -64,6 +64,7 @@ class Stage:
         settings: dotted settings or sections that its result depends on, or what tells them.
         run: does the work and returns the counts worth telling.
         optional: those of `needs` that it can do without; `Context.inputs` then lacks them.
+        watches: files of the workspace, not artefacts, that its result depends on where they are.
         version: raised when the same inputs give another result.
     """
 
@@ -74,6 +75,7 @@ class Stage:
     settings: tuple[str, ...] | Callable[[Settings], tuple[str, ...]]
     run: Callable[[Context], Mapping[str, Any]]
     optional: tuple[str, ...] = ()
+    watches: tuple[str, ...] = ()
     version: int = 1
 
 
@@ -119,6 +121,7 @@ def run_stage(
         if folder.is_dir():
             return StageResult(stage.name, True, manifest.seconds, manifest.counts, folder)  # noqa: FBT003
     folders = {name: workspace.path(name, made_by="shelfcheck run") for name in inputs if name in stage.needs}
+    folders |= {name: workspace.root / name for name in inputs if name in stage.watches}
     started = time.perf_counter()
     with workspace.writing(stage.name) as out:
         counts = dict(stage.run(Context(folders, sources, out, settings, progress, workspace.root / "cache")))
@@ -160,6 +163,9 @@ def plan(
                 f"Run: shelfcheck run --source ... --workspace {workspace.root}"
             )
         inputs[name] = manifest.fingerprint
+    for name in stage.watches:
+        if (workspace.root / name).is_file():
+            inputs[name] = hashlib.sha256((workspace.root / name).read_bytes()).hexdigest()
     if sources:
         inputs["sources"] = _hash([source.fingerprint for source in sources])
     described = {

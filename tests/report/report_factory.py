@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import random
@@ -12,6 +13,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shelfcheck.models.evaluation import Evaluation, evaluate
+from shelfcheck.models.intervals import intervals
+from shelfcheck.models.judged import HELD_OUT_SCHEMA, Judged
+from shelfcheck.models.registry import Registry
+from shelfcheck.models.slices import grouping, slices
 from shelfcheck.report import ReportInputs, StageTime
 
 if TYPE_CHECKING:
@@ -134,10 +139,44 @@ def write_inputs(root: Path, findings: int = 60, seed: int = 0) -> ReportInputs:
         miscategorised_products=write_miscategorised(
             root / "miscategorised_products", miscategorised(findings // 2, seed)
         ),
+        registry=write_registry(root / "shop"),
         title="Shelfcheck report",
         made_at="2026-11-23T08:30:00+00:00",
         stages=(StageTime("Preparing reviews", 2.31), StageTime("Training", 9.2, fresh=True)),
     )
+
+
+def write_registry(workspace: Path, models: int = 3, reviews: int = 900) -> Path:
+    """A workspace with registered models, each a little worse than the one before; one split by row."""
+    rng = np.random.default_rng(3)
+    product = rng.integers(0, 120, reviews)
+    names = list(LEXICON)[:4]
+    label = product % len(names)
+    for at in range(models + 1):
+        folder = workspace.parent / f"made-{at}"
+        (folder / "model").mkdir(parents=True)
+        (folder / "evaluation").mkdir()
+        write_json(folder / "model" / "card.json", {"model": "linear", "format": 1, "at": at})
+        wrong = rng.random(reviews) < 0.1 + 0.08 * at
+        predicted = np.where(wrong, (label + 1) % len(names), label)
+        shares = np.full((reviews, len(names)), 0.05, np.float32)
+        shares[np.arange(reviews), predicted] = 0.85
+        split = "row" if at == models else "product"
+        found = evaluate(label.astype(np.int16), shares, names, products=product)
+        (folder / "evaluation" / "evaluation.json").write_text(found.to_json(), encoding="utf-8")
+        rows = {
+            "review_id": [f"R{one}" for one in range(reviews)],
+            "product": product,
+            "label": [names[one] for one in label],
+            "predicted": [names[one] for one in predicted],
+            "confidence": shares.max(axis=1),
+            "p_label": shares[np.arange(reviews), label],
+        }
+        pq.write_table(pa.table(rows, schema=HELD_OUT_SCHEMA), folder / "evaluation" / "held_out.parquet")
+        counts = {"model": "linear", "label": "product_category", "split": split}
+        cost = {"train_seconds": 2.5 * (at + 1), "peak_memory_mb": 300, "reviews_per_second": 40_000 - at}
+        Registry(workspace).register(folder / "model", folder / "evaluation", counts | cost)
+    return workspace
 
 
 def write_json(path: Path, values: object) -> None:
@@ -184,7 +223,21 @@ def evaluated(categories: dict[str, int], seed: int) -> Evaluation:
     noise = rng.gumbel(size=(len(labels), len(names))) + np.log(list(categories.values())) * 0.3
     noise[np.arange(len(labels)), labels] += 6 - labels * 0.15
     shares = np.exp(noise - noise.max(axis=1, keepdims=True)) ** 0.8
-    return evaluate(labels, (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32), names)
+    shares = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
+    found = evaluate(labels, shares, names)
+    predicted, product = shares.argmax(axis=1), rng.integers(0, 400, len(labels))
+    judged = Judged(tuple(names), labels.astype(np.int64), predicted, shares.max(axis=1), product)
+    groups = {
+        "body_tokens": grouping("body_tokens", pa.array(rng.integers(0, 300, len(labels)))),
+        "star_rating": grouping("star_rating", pa.array(rng.integers(1, 6, len(labels)))),
+        "year": grouping("year", pa.array(rng.integers(2010, 2016, len(labels)))),
+    }
+    return dataclasses.replace(
+        found,
+        intervals=intervals(judged, resamples=50),
+        slices=slices(judged, groups, resamples=50),
+        notes={"split": "product", "label": "product_category"},
+    )
 
 
 def body(rng: random.Random, category: str, sentences: int) -> str:

@@ -85,6 +85,11 @@ def test_charts_are_drawn_and_the_console_is_silent(inputs: ReportInputs, tmp_pa
         "reliability",
         "coverage",
         "confusion",
+        "by-body-tokens",
+        "by-star-rating",
+        "by-year",
+        "models-0",
+        "behind-0",
     }
     assert [
         url for url in asked if url.startswith(("http", "ws", "ftp")) and "shelfcheck" in url.lower()

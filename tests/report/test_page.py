@@ -129,6 +129,7 @@ def test_says_what_there_is(html: str, page: Page) -> None:
         "Miscategorised products",
         "What came in",
         "Model quality",
+        "Models compared",
         "How this was made",
     ]
     assert "23 Nov 2026, 08:30 UTC" in html
@@ -232,6 +233,11 @@ def test_each_chart_has_a_sentence_and_a_table(html: str, page: Page) -> None:
         "reliability",
         "coverage",
         "confusion",
+        "by-body-tokens",
+        "by-star-rating",
+        "by-year",
+        "models-0",
+        "behind-0",
         "scores-misplaced-reviews",
         "scores-miscategorised-products",
     }

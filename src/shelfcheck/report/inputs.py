@@ -37,6 +37,7 @@ class ReportInputs:
         model: folder with the model's `card.json`.
         misplaced_reviews: folder with `findings.parquet` and `summary.json`.
         miscategorised_products: folder with `findings.parquet` and `summary.json`.
+        registry: a workspace whose registered models are compared.
         title: heading of the page.
         made_at: when it was made, ISO 8601; now when None, left out when empty.
         stages: what the run did, in order.
@@ -48,6 +49,7 @@ class ReportInputs:
     model: Path | None = None
     misplaced_reviews: Path | None = None
     miscategorised_products: Path | None = None
+    registry: Path | None = None
     title: str = "Shelfcheck report"
     made_at: str | None = None
     stages: tuple[StageTime, ...] = ()

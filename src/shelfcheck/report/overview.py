@@ -64,7 +64,7 @@ def overview(
             f"({plural(first.findings, 'finding')})."
         )
     if evaluation is not None:
-        tiles.append(Tile("Model accuracy", percent(evaluation.accuracy, 1), "on products never seen"))
+        tiles.append(Tile("Model accuracy", percent(evaluation.accuracy, 1), _judged_on(evaluation)))
     pairs = [
         PairList(caption, findings.pairs[:_PAIRS])
         for findings, caption in (
@@ -74,6 +74,13 @@ def overview(
         if findings is not None and findings.pairs
     ]
     return Overview(tuple(sentences), tuple(tiles), tuple(pairs))
+
+
+def _judged_on(evaluation: Evaluation) -> str:
+    """On what the accuracy was measured; an evaluation that does not say was by product."""
+    split = evaluation.notes.get("split", "product")
+    told = {"time": "on later reviews", "row": "on other reviews of the same products, which flatters"}
+    return told.get(split, "on products never seen")
 
 
 def _outcome(findings: Findings, noun: str) -> str:

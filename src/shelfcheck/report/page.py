@@ -30,11 +30,14 @@ from markupsafe import Markup
 
 from shelfcheck.__about__ import __version__
 from shelfcheck.config import flatten
-from shelfcheck.report import charts_data, charts_quality
+from shelfcheck.models.evaluation_text import split_sentence
+from shelfcheck.report import charts_data, charts_models, charts_quality
 from shelfcheck.report.cards import category_options, product_cards, review_cards, segments
 from shelfcheck.report.chart import CONFIG
 from shelfcheck.report.facts import read_evaluation, read_intake, read_json
 from shelfcheck.report.findings import read_findings
+from shelfcheck.report.models import COLUMNS as MODEL_COLUMNS
+from shelfcheck.report.models import rankings
 from shelfcheck.report.overview import overview
 from shelfcheck.report.wording import about, day, number, percent, ratio, words
 from shelfcheck.workspace import utc_now, write_atomically
@@ -62,6 +65,7 @@ _SECTIONS: Final = (
     ("miscategorised", "Miscategorised products"),
     ("intake", "What came in"),
     ("quality", "Model quality"),
+    ("models", "Models compared"),
     ("about", "How this was made"),
 )
 
@@ -103,7 +107,8 @@ def render(inputs: ReportInputs, settings: Settings) -> str:
 
     review_list = review_cards(reviews.rows, normalise) if reviews else []
     product_list = product_cards(products.rows, normalise) if products else []
-    drawn = _charts(intake, evaluation, reviews, products)
+    models, model_charts = ((), {}) if inputs.registry is None else rankings(inputs.registry)
+    drawn = _charts(intake, evaluation, reviews, products) | model_charts
     style = _asset("assets/report.css")
     scripts = [_script(name) for name in _SCRIPTS]
     made = utc_now() if inputs.made_at is None else inputs.made_at
@@ -127,6 +132,10 @@ def render(inputs: ReportInputs, settings: Settings) -> str:
             intake=intake,
             intake_bar=_intake_bar(intake),
             evaluation=evaluation,
+            split=split_sentence(evaluation.notes) if evaluation else "",
+            slices=[name for name in drawn if name.startswith("by-")],
+            models=models,
+            model_columns=MODEL_COLUMNS,
             reviews=reviews,
             products=products,
             review_cards=review_list,
@@ -152,6 +161,9 @@ def _charts(
         drawn["reliability"] = charts_quality.reliability_chart(evaluation)
         drawn["coverage"] = charts_quality.coverage_chart(evaluation)
         drawn["confusion"] = charts_quality.confusion_chart(evaluation)
+        for name in ("body_tokens", "star_rating", "year"):
+            if len(evaluation.slices.get(name, ())) > 1:
+                drawn[f"by-{name}"] = charts_models.slices_chart(name, evaluation.slices[name])
     if reviews is not None and reviews.total:
         drawn["review_scores"] = charts_data.scores_chart(reviews, "reviews")
     if products is not None and products.total:

@@ -67,15 +67,17 @@ def padded(tokens: Tokens, places: Ints, pad: int, *, multiple: int = 1, most: i
         most: the rounding goes no further than this.
 
     Returns:
-        pieces int64 (m, width), and 1 where there is one and 0 where it was filled up, int64 (m, width).
+        pieces int64 (m, width), and 1 where there is one and 0 where it was filled up, int64 (m, width);
+        a text without any has one that fills up and counts, for a mean needs something.
     """
     lengths = tokens.lengths[places]
     longest = max(int(lengths.max(initial=1)), 1)
     width = max(longest, min(-(-longest // multiple) * multiple, most))
-    mask = np.arange(width) < lengths[:, None]
+    there = np.arange(width) < lengths[:, None]
     ids = np.full((len(places), width), pad, np.int64)
     starts = tokens.indptr[places]
-    ids[mask] = np.concatenate(
+    ids[there] = np.concatenate(
         [tokens.ids[a : a + n] for a, n in zip(starts.tolist(), lengths.tolist(), strict=True)]
     )
-    return ids, mask.astype(np.int64)
+    there[lengths == 0, 0] = True
+    return ids, there.astype(np.int64)

@@ -62,13 +62,13 @@ class Runtime:
         dtype = (
             _auto_precision(device) if settings.precision == "auto" else getattr(torch, settings.precision)
         )
+        if fall_back and device.type == "cpu" and dtype != torch.float32:
+            dtype = _auto_precision(device)  # it may have been trained where half precision is fast
         if dtype == torch.float16 and device.type == "cpu":
-            if settings.precision == "float16" and not fall_back:
-                raise UsageError(
-                    "train.transformer.precision == 'float16', must be float32 or bfloat16 on a processor. "
-                    "Set it to 'auto', or name a device with train.transformer.device."
-                )
-            dtype = torch.float32
+            raise UsageError(
+                "train.transformer.precision == 'float16', must be float32 or bfloat16 on a processor. "
+                "Set it to 'auto', or name a device with train.transformer.device."
+            )
         pays = device.type == "cuda" and importlib.util.find_spec("triton") is not None
         return cls(device, dtype, pays if settings.compile is None else settings.compile)
 

@@ -318,4 +318,6 @@ def facts(trainer: Trainer) -> dict[str, Any]:
         "parameters": sum(one.numel() for one in trainer.net.parameters()),
         "parameters_trained": sum(one.numel() for one in trainer._trained.values()),
         "device": trainer.runtime.describe(),
+        # The commit of the hub's repository, where it came from there.
+        "encoder_revision": getattr(trainer.net.encoder.config, "_commit_hash", None),
     }

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from shelfcheck.progress import Progress
     from shelfcheck.sources.demo import GeneratedFiles
     from shelfcheck.stages import StageResult
+    from shelfcheck.tuning import TuningResult
 
 AUDITS: Final = (pipeline.MISPLACED_REVIEWS, pipeline.MISCATEGORISED_PRODUCTS)
 
@@ -124,6 +125,81 @@ def train(
     counts = {"split": split, **trained.counts, **(judged.counts if judged else {})}
     made = Registry(workspace).register(trained.folder, judged.folder if judged else None, counts)
     return replace(trained, counts=counts | {"version": made.version})
+
+
+def tune(
+    workspace: str | Path,
+    model: str | None = None,
+    *,
+    trials: int = 50,
+    jobs: int = 1,
+    timeout: float | None = None,
+    space: str = "default",
+    metric: Literal["accuracy", "macro_f1"] = "accuracy",
+    share: float = 1.0,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> TuningResult:
+    """Find settings of a model that do best on validation products; needs shelfcheck[tune].
+
+    The study stands under `tuning/` in the workspace, with `best.toml` for `train`'s `config`. What was
+    interrupted goes on.
+
+    Args:
+        workspace: the folder with the prepared reviews.
+        model: what to tune; `train.model` when None.
+        trials: trials of the study in all, those of earlier runs counted.
+        jobs: trials at a time.
+        timeout: minutes after which no trial is begun.
+        space: which search space, see `tuning.SPACES`.
+        metric: what is maximised.
+        share: of the training products to learn from, in (0, 1].
+        config: as for `run`.
+        overrides: as for `run`.
+        progress: as for `run`.
+        force: forget the study that stands there.
+
+    Raises:
+        ShelfcheckError: Optuna is missing, the reviews are too few, or the study is of something else.
+    """
+    resolved = resolve(config, overrides, workspace).settings
+    chosen = model or resolved.train.model
+    from shelfcheck.models.labels import labelled  # noqa: PLC0415 - loads pyarrow
+    from shelfcheck.models.train import open_examples  # noqa: PLC0415
+    from shelfcheck.tuning import require_optuna, space_of  # noqa: PLC0415
+    from shelfcheck.tuning import tune as tune_examples  # noqa: PLC0415
+
+    if trials < 1 or jobs < 1 or not 0 < share <= 1:
+        raise UsageError(
+            f"trials == {trials} and jobs == {jobs} must be >= 1, share == {share} must be in (0, 1]."
+        )
+    require_optuna()
+    wanted = space_of(chosen, space)
+    watcher = progress or NullProgress()
+    home = Workspace(workspace)
+    ready = pipeline.run_stages(home, resolved, watcher, [pipeline.ENCODED])
+    encoded = ready.stage(pipeline.ENCODED).folder
+    prepared = home.path(pipeline.PREPARED, made_by="shelfcheck prepare")
+    examples = open_examples(encoded, prepared, home.root / "cache")
+    examples = replace(examples, encoded=labelled(examples.encoded, resolved.train).encoded)
+    manifest = home.manifest(pipeline.PREPARED)
+    name = f"{chosen}-{resolved.train.label}{'' if space == 'default' else f'-{space}'}"
+    return tune_examples(
+        examples,
+        resolved,
+        wanted,
+        home.root / "tuning" / name,
+        watcher,
+        trials=trials,
+        jobs=jobs,
+        timeout=timeout,
+        metric=metric,
+        share=share,
+        made_for="" if manifest is None else manifest.fingerprint,
+        afresh=force,
+    )
 
 
 def evaluate(

@@ -18,6 +18,7 @@ COMMANDS: Final = {
     "generate": ("shelfcheck.cli.demo", "Write made-up reviews with planted faults."),
     "prepare": ("shelfcheck.cli.prepare", "Read, check, clean and store reviews by month."),
     "train": ("shelfcheck.cli.models", "Learn what each category's reviews sound like."),
+    "tune": ("shelfcheck.cli.tune", "Find settings of a model that do best on unseen products."),
     "evaluate": ("shelfcheck.cli.evaluation", "Judge a model on what it has not seen, or on any data."),
     "leaderboard": ("shelfcheck.cli.evaluation", "Rank all registered models by quality, with their cost."),
     "predict": ("shelfcheck.cli.models", "Predict categories of reviews in a file, or of a text."),

@@ -4,17 +4,13 @@ from dataclasses import replace
 
 import httpx
 import pytest
-from serve_process import running
+from serve_process import register, running
 
 from review_corpus import reviews, write_prepared
 from shelfcheck.config import validate
 from shelfcheck.models.encode import encode
 from shelfcheck.models.examples import Examples
-from shelfcheck.models.registry import Registry
 from shelfcheck.models.train import fit_calibrated
-
-COUNTS = {"model": "linear", "label": "product_category", "split": "product", "accuracy": 0.9}
-COUNTS |= {"train_seconds": 1.0, "peak_memory_mb": 100}
 
 
 @pytest.fixture(scope="session")
@@ -31,13 +27,6 @@ def models(tmp_path_factory):
 def shop(models, tmp_path):
     """A workspace with both versions registered; the first is champion."""
     return register(models, tmp_path / "shop")
-
-
-def register(models, folder):
-    for i, model in enumerate(models):
-        model.save(folder.parent / f"model-{i}")
-        Registry(folder).register(folder.parent / f"model-{i}", None, COUNTS)
-    return folder
 
 
 @pytest.fixture(scope="session")

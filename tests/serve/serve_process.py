@@ -1,4 +1,4 @@
-"""`shelfcheck serve` as a process."""
+"""Workspaces with registered models, and `shelfcheck serve` as a process."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import os
 import subprocess
 import sys
 from contextlib import contextmanager
+
+from shelfcheck.models.registry import Registry
+
+COUNTS = {"model": "linear", "label": "product_category", "split": "product", "accuracy": 0.9}
+COUNTS |= {"train_seconds": 1.0, "peak_memory_mb": 100}
 
 
 @contextmanager
@@ -23,3 +28,11 @@ def running(shop, *arguments: str, **environment: str):
         process.kill()
         process.wait()
         process.stderr.close()
+
+
+def register(models, folder):
+    """A workspace with all models registered; the first is champion."""
+    for i, model in enumerate(models):
+        model.save(folder.parent / f"model-{i}")
+        Registry(folder).register(folder.parent / f"model-{i}", None, COUNTS)
+    return folder

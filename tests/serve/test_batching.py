@@ -9,6 +9,7 @@ import time
 import httpx
 import numpy as np
 import pytest
+from serve_process import register
 
 from shelfcheck.config import ServeSettings
 from shelfcheck.models.registry import Registry
@@ -17,6 +18,8 @@ from shelfcheck.serve.batching import Batcher
 from shelfcheck.serve.contract import Asked
 from shelfcheck.serve.loaded import Holder, Loaded, Source
 from shelfcheck.serve.metrics import Metrics
+from shelfcheck.serve.server import of_environment
+from shelfcheck.workspace import Manifest, Workspace
 
 
 class Fake:
@@ -89,13 +92,16 @@ def test_one_request_that_fails_does_not_fail_the_others():
         assert found[2][1].places == [[1]]
 
 
-def ask(model, body, **limits):
+def request(app, method, path, **content):
     async def run():
-        transport = httpx.ASGITransport(make_app(Held(model), ServeSettings(**limits)))
-        async with httpx.AsyncClient(transport=transport, base_url="http://x") as client:
-            return await client.post("/invocations", json=body)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://x") as client:
+            return await client.request(method, path, **content)
 
     return asyncio.run(run())
+
+
+def ask(model, body, **limits):
+    return request(make_app(Held(model), ServeSettings(**limits)), "POST", "/invocations", json=body)
 
 
 def test_a_failure_is_told_without_the_text(caplog):
@@ -141,3 +147,51 @@ def test_a_fixed_version_stays(shop):
 @pytest.mark.parametrize("name", [None, "champion"])
 def test_the_estimate_follows_the_model(shop, name):
     assert 0 < Holder(Source(shop, name)).loaded.seconds < 1
+
+
+def test_whatever_is_wrong_with_the_new_version_the_old_one_answers(shop, monkeypatch, caplog):
+    holder = Holder(Source(shop))
+    monkeypatch.setattr(Source, "newer", lambda *_: {}["missing"])
+    assert holder.refresh() is False
+    assert "linear-1 stays: KeyError('missing')" in caplog.text
+
+
+def test_an_alias_can_be_served(shop):
+    Registry(shop).promote("linear-2", "challenger")
+    app = make_app(Holder(Source(shop, "challenger")), ServeSettings(label_prefix="__label__"))
+    assert request(app, "GET", "/ping").json()["version"] == "linear-2"
+    answer = request(app, "POST", "/invocations", json={"instances": ["plot"]})
+    assert answer.json()[0]["label"] == ["__label__Books"]
+
+
+def test_what_was_trained_is_served_where_nothing_is_registered(models, tmp_path):
+    shelf = Workspace(tmp_path / "shop")
+    with shelf.locked(), shelf.writing("model") as out:
+        models[0].save(out)
+        shelf.publish(out, Manifest("model", "f" * 64))
+    holder = Holder(Source(shelf.root))
+    app = make_app(holder, ServeSettings())
+    assert request(app, "GET", "/ping").json()["version"] == "unregistered"
+    (told,) = request(app, "GET", "/models").json()
+    assert (told["version"], told["serving"]) == ("unregistered", True)
+    assert holder.refresh() is None
+    register(models, shelf.root)
+    assert holder.refresh() is True
+    assert request(app, "GET", "/ping").json()["version"] == "linear-1"
+
+
+def test_a_batch_transform_is_told_what_it_may_send(shop):
+    variables = {
+        "SAGEMAKER_BATCH": "true",
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB": "1",
+        "BATCH_STRATEGY": "SINGLE_RECORD",
+    }
+    settings, transform = of_environment(ServeSettings(), variables)
+    app = make_app(Holder(Source(shop)), settings, transform)
+    assert request(app, "GET", "/execution-parameters").json() == {
+        "MaxConcurrentTransforms": 4,
+        "BatchStrategy": "SINGLE_RECORD",
+        "MaxPayloadInMB": 1,
+    }
+    header = {"content-type": "application/json"}
+    assert request(app, "POST", "/invocations", content=b" " * 1_000_001, headers=header).status_code == 413

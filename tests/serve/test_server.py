@@ -162,38 +162,10 @@ def refused(host, port):
     return False
 
 
-def test_a_version_or_an_alias_can_be_served(shop):
-    Registry(shop).promote("linear-2", "challenger")
-    with running(shop, "--model", "challenger", "--set", "serve.label_prefix=__label__") as (_, url):
-        assert httpx.get(f"{url}/ping").json()["version"] == "linear-2"
-        answer = httpx.post(f"{url}/invocations", json={"instances": ["plot"]})
-        assert answer.json()[0]["label"] == ["__label__Books"]
-
-
-def test_what_was_trained_is_served_where_nothing_is_registered_and_in_batch_transform(models, tmp_path):
-    from shelfcheck.workspace import Manifest, Workspace
-
-    shelf = Workspace(tmp_path / "shop")
-    with shelf.locked(), shelf.writing("model") as out:
-        models[0].save(out)
-        shelf.publish(out, Manifest("model", "f" * 64))
-    variables = {
-        "SAGEMAKER_BATCH": "true",
-        "SAGEMAKER_MAX_PAYLOAD_IN_MB": "1",
-        "BATCH_STRATEGY": "SINGLE_RECORD",
-    }
-    with running(shelf.root, **variables) as (_, url):
-        assert httpx.get(f"{url}/ping").json()["version"] == "unregistered"
-        assert httpx.get(f"{url}/models").json()[0]["serving"] is True
-        assert httpx.get(f"{url}/execution-parameters").json() == {
-            "MaxConcurrentTransforms": 4,
-            "BatchStrategy": "SINGLE_RECORD",
-            "MaxPayloadInMB": 1,
-        }
-        answer = httpx.post(
-            f"{url}/invocations", content=b" " * 1_000_001, headers={"content-type": "application/json"}
-        )
-        assert answer.status_code == 413
+def test_a_stop_right_after_the_start_is_heard(shared_shop):
+    with running(shared_shop) as (process, _):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
 
 
 def test_variables_of_sagemaker():

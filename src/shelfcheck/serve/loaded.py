@@ -109,7 +109,6 @@ class Holder:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.loaded = source.load()
-        self.failed: str | None = None
 
     def refresh(self) -> bool | None:
         """Take up another model if there is one; a thread's work.
@@ -119,14 +118,12 @@ class Holder:
         """
         try:
             found = self.source.newer(self.loaded)
-        except (ShelfcheckError, OSError) as error:
-            if str(error) != self.failed:
-                logger.error("%s stays: %s", self.loaded.version, error)  # noqa: TRY400 - no traceback for this
-            self.failed = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever is wrong with the new one, the old one answers
+            told = str(error) if isinstance(error, ShelfcheckError) else repr(error)
+            logger.error("%s stays: %s", self.loaded.version, told)  # noqa: TRY400 - no traceback for this
             return False
         if found is None:
             return None
-        self.failed = None
         logger.info("%s answers now, before: %s", found.version, self.loaded.version)
         self.loaded = found
         return True

@@ -59,14 +59,20 @@ def serve(
         timeout_graceful_shutdown=max(1, round(settings.stop_seconds)),
     )
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    # uvicorn gives the signal back after it has stopped; it was heard already.
-    before = {one: signal.signal(one, lambda *_: None) for one in (signal.SIGTERM, signal.SIGINT)}
+    server = uvicorn.Server(config)
+
+    def stop(*_: object) -> None:
+        # uvicorn takes signals over while it runs, and gives them back after it has stopped. A signal that
+        # comes before that must stop it, too; one that comes after it was heard already.
+        server.should_exit = True
+
+    before = {one: signal.signal(one, stop) for one in (signal.SIGTERM, signal.SIGINT)}
     try:
         if started is not None:
             host, port = listening.getsockname()[:2]
             shown = f"[{host}]" if ":" in host else host
             started(f"http://{shown}:{port}", holder.loaded)
-        uvicorn.Server(config).run(sockets=[listening])
+        server.run(sockets=[listening])
     finally:
         listening.close()
         for one, handler in before.items():

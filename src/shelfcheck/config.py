@@ -110,12 +110,22 @@ class EncodingSettings(FieldSettings):
     """How texts become hashed n-grams."""
 
     word_ngrams: int = Field(default=2, ge=1, le=10, description="Most words in an n-gram.")
+    prefixes: tuple[Annotated[int, Field(ge=1, le=32)], ...] = Field(
+        default=(),
+        max_length=4,
+        description="Numbers of letters: the first letters of longer words count as terms, too.",
+    )
     hash_bits: int = Field(default=22, ge=10, le=26, description="log2 of the number of n-gram buckets.")
 
 
 class LinearSettings(EncodingSettings):
     """The `linear` model: hashed n-grams weighted by relevance, multinomial logistic loss, AdaGrad."""
 
+    prefixes: tuple[Annotated[int, Field(ge=1, le=32)], ...] = Field(
+        default=(4, 6),
+        max_length=4,
+        description="Numbers of letters: the first letters of longer words count as terms, too.",
+    )
     epochs: int = Field(default=5, ge=1, le=100, description="Passes over the training reviews.")
     learning_rate: float = Field(default=5.0, gt=0, description="First AdaGrad rate; falls to 0 linearly.")
     dropout: float = Field(
@@ -130,6 +140,11 @@ class LinearSettings(EncodingSettings):
         ge=0,
         le=2,
         description="Power of how much an n-gram tells about the category; 0 gives all the same weight.",
+    )
+    rare_class_reviews: int = Field(
+        default=1000,
+        ge=0,
+        description="Reviews of classes with fewer count more: (this / the class's reviews)^½; 0: never.",
     )
 
 

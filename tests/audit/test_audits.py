@@ -70,7 +70,7 @@ def settings():
         {
             "run": {"threads": 1},
             "audit": {"folds": 4, "min_score": 0.2},
-            "train": {"min_category_reviews": 10, "linear": {"hash_bits": 14}},
+            "train": {"min_category_reviews": 10, "linear": {"hash_bits": 14, "prefixes": []}},
         }
     )
 

@@ -74,9 +74,35 @@ def test_sliced_and_null_columns():
     assert bag(indptr, ids, 2).keys() <= bag(indptr, ids, 0).keys()
 
 
+@hypothesis_settings(deadline=None)
+@given(st.lists(st.text("ab ß日", max_size=30), min_size=1, max_size=5))
+def test_first_letters_of_longer_words_are_terms_too(texts):
+    indptr, ids = encode_tokens([pa.array(texts)], [BODY], 26, prefixes=(2, 4))
+    for row, text in enumerate(texts):
+        words = [word for word in text.split(" ") if word]
+        found = expected(" ".join(words), BODY, 26)
+        for letters in (2, 4):
+            for word in words:
+                if len(word) > letters:
+                    place = int(term_buckets([word[:letters] + "*"], HEADLINE, 26)[0])
+                    found[place] = found.get(place, 0) + 1
+        assert bag(indptr, ids, row) == found
+
+
+def test_a_prefix_is_the_same_in_all_fields_and_no_word():
+    buckets = [term_buckets(["guit*", "guit"], field, 26).tolist() for field in (BODY, HEADLINE)]
+    assert buckets[0][0] == buckets[1][0]
+    assert len({*buckets[0], *buckets[1]}) == 3
+    indptr, ids = encode_tokens(
+        [pa.array(["guitar guit"]), pa.array(["guit"])], [BODY, HEADLINE], 26, prefixes=[4]
+    )
+    assert bag(indptr, ids, 0)[buckets[0][0]] == 1
+
+
 def test_terms_in_order_of_appearance():
     assert terms("a b a b") == ["a", "b", "a b", "b a"]
     assert terms("") == []
+    assert terms("äöüß a äöüße", 1, (2, 4)) == ["äöüß", "äö*", "a", "äöüße", "äöüß*"]
 
 
 def test_rows_labels_and_buckets_stand_in_one_order(encoded):
@@ -89,7 +115,7 @@ def test_rows_labels_and_buckets_stand_in_one_order(encoded):
         assert encoded.categories[encoded.label[i]] == row["product_category"]
         assert encoded.bucket[i] == split.bucket(row["product_id"] or row["review_id"])
         texts = [pa.array([row["review_headline"]], pa.string()), pa.array([row["review_tokens"]])]
-        _indptr, ids = encode_tokens(texts, encoded.fields, encoded.hash_bits)
+        _indptr, ids = encode_tokens(texts, encoded.fields, encoded.hash_bits, prefixes=encoded.prefixes)
         assert ids.tolist() == encoded.ids[encoded.indptr[i] : encoded.indptr[i + 1]].tolist()
 
 
@@ -130,7 +156,7 @@ def test_damaged_folder_is_refused(encoded, tmp_path, damage):
         (tmp_path / "ids.u32").write_bytes(b"1234")
     else:
         meta = (tmp_path / "meta.json").read_text(encoding="utf-8")
-        (tmp_path / "meta.json").write_text(meta.replace('"format": 2', '"format": 99'), encoding="utf-8")
+        (tmp_path / "meta.json").write_text(meta.replace('"format": 3', '"format": 99'), encoding="utf-8")
     with pytest.raises(WorkspaceError, match="shelfcheck train"):
         Encoded.open(tmp_path)
 

@@ -15,6 +15,7 @@ from shelfcheck.models.base import Model
 from shelfcheck.models.encode import encode
 from shelfcheck.models.evaluation import Evaluation
 from shelfcheck.models.examples import Examples
+from shelfcheck.models.fitting import _class_weights
 from shelfcheck.models.kernels import count_documents, learn, relevance
 from shelfcheck.models.linear import LinearModel
 from shelfcheck.models.ngrams import term_buckets
@@ -71,13 +72,21 @@ def test_first_step_is_the_gradient_worked_by_hand():
     loss = learn(
         np.array([0]), np.array([1]), np.array([0], np.uint32), np.array([0], np.int16), np.array([0]),
         np.array([3], np.float32), np.ones(64, np.float32), weights, squares,
-        bias, bias_squares, 2, 4.0, 4.0, 0.0, 1,
+        bias, bias_squares, np.ones(2, np.float32), 2, 4.0, 4.0, 0.0, 1,
     )  # fmt: skip
     assert loss == pytest.approx(np.log(2))
     assert squares[0] == pytest.approx(1.5)
     assert weights[0, :2] == pytest.approx([2 / 1.5**0.5, -2 / 1.5**0.5], rel=1e-5)
     assert bias[:2] == pytest.approx([0.4 * 0.5 / 1.25**0.5, -0.4 * 0.5 / 1.25**0.5], rel=1e-5)
     assert not weights[0, 2:].any()
+
+
+def test_reviews_of_rare_classes_count_more():
+    # Of 100 reviews in 4 classes, 25 are enough: 9 count (25/9)^½ each, an empty class as one review would.
+    labels = np.repeat(np.array([0, 1, 2], np.int16), [9, 25, 66])
+    assert _class_weights(labels, 4, 1000) == pytest.approx([5 / 3, 1, 1, 5])
+    assert _class_weights(labels, 4, 16) == pytest.approx([4 / 3, 1, 1, 4])
+    assert _class_weights(labels, 4, 0).tolist() == [1, 1, 1, 1]
 
 
 def test_relevance_worked_by_hand():

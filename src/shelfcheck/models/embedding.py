@@ -181,7 +181,14 @@ class EmbeddingModel(Model):
         workers = thread_count(threads)
         own = self.settings
         columns = field_tokens(batch, own.fields, self.text, workers)
-        indptr, ids = encode_tokens(columns, own.fields, own.hash_bits, workers, word_ngrams=own.word_ngrams)
+        indptr, ids = encode_tokens(
+            columns,
+            own.fields,
+            own.hash_bits,
+            workers,
+            word_ngrams=own.word_ngrams,
+            prefixes=own.prefixes,
+        )
         return self.logits(indptr, ids, threads=workers)
 
     def explain(

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from shelfcheck.config import EncodingSettings, Settings
     from shelfcheck.progress import Progress
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 ROW_SCHEMA: Final = pa.schema(
     [
         (REVIEW_ID, pa.string()),
@@ -78,6 +78,7 @@ class Encoded:
         hash_bits: log2 of the number of n-gram buckets.
         text: how tokens were made.
         word_ngrams: most words in an n-gram.
+        prefixes: letters of the prefixes that count as terms, too.
         table: rows of ROW_SCHEMA, when they are not on disk.
     """
 
@@ -91,6 +92,7 @@ class Encoded:
     hash_bits: int
     text: TextSettings
     word_ngrams: int = 2
+    prefixes: tuple[int, ...] = ()
     table: pa.Table | None = None
 
     @classmethod
@@ -120,6 +122,7 @@ class Encoded:
                 hash_bits=meta["hash_bits"],
                 text=TextSettings.model_validate(meta["text"]),
                 word_ngrams=meta["word_ngrams"],
+                prefixes=tuple(meta["prefixes"]),
             )
         except (OSError, KeyError, ValueError) as error:
             raise WorkspaceError(
@@ -201,6 +204,7 @@ def encode(
         "fields": list(spec.fields),
         "hash_bits": spec.hash_bits,
         "word_ngrams": spec.word_ngrams,
+        "prefixes": list(spec.prefixes),
         "text": settings.text.model_dump(mode="json"),
     }
     (out / "meta.json").write_text(json.dumps(meta, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -226,7 +230,14 @@ def encode_table(table: pa.Table, spec: EncodingSettings, text: TextSettings, th
     ]
     rows = pa.table(arrays, schema=ROW_SCHEMA)
     columns = field_tokens(table, spec.fields, text, workers)
-    indptr, ids = encode_tokens(columns, spec.fields, spec.hash_bits, workers, word_ngrams=spec.word_ngrams)
+    indptr, ids = encode_tokens(
+        columns,
+        spec.fields,
+        spec.hash_bits,
+        workers,
+        word_ngrams=spec.word_ngrams,
+        prefixes=spec.prefixes,
+    )
     codes: dict[str, int] = {}
     labels = _labels(rows.column(PRODUCT_CATEGORY), codes)
     return Encoded(
@@ -240,6 +251,7 @@ def encode_table(table: pa.Table, spec: EncodingSettings, text: TextSettings, th
         hash_bits=spec.hash_bits,
         text=text,
         word_ngrams=spec.word_ngrams,
+        prefixes=spec.prefixes,
         table=rows,
     )
 
@@ -253,7 +265,14 @@ def _encoded_batches(
         columns.append(REVIEW_HEADLINE)
     for batch in iter_prepared(prepared_dir, columns, _BATCH_ROWS):
         texts = field_tokens(batch, spec.fields, settings.text, threads)
-        indptr, ids = encode_tokens(texts, spec.fields, spec.hash_bits, threads, word_ngrams=spec.word_ngrams)
+        indptr, ids = encode_tokens(
+            texts,
+            spec.fields,
+            spec.hash_bits,
+            threads,
+            word_ngrams=spec.word_ngrams,
+            prefixes=spec.prefixes,
+        )
         arrays = batch.columns[: len(ROW_SCHEMA.names)]
         arrays += [
             pa.array(row_keys(arrays[0])),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from shelfcheck.progress import Progress
 
 _TEXTS: Final = (REVIEW_HEADLINE, REVIEW_BODY, REVIEW_TOKENS)
-_SPEC: Final = {"fields", "word_ngrams", "hash_bits"}
+_SPEC: Final = ("fields", "word_ngrams", "prefixes", "hash_bits")
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ class Examples:
     ) -> Encoded:
         """The same reviews as other n-grams, with the same classes, in the same order."""
         own = self.encoded
-        if (own.fields, own.word_ngrams, own.hash_bits) == (spec.fields, spec.word_ngrams, spec.hash_bits):
+        if all(getattr(own, name) == getattr(spec, name) for name in _SPEC):
             return own
         if self.source is None:
             raise WorkspaceError("Other n-grams are wanted than are here. Name the prepared reviews.")
@@ -111,7 +111,7 @@ class Examples:
             reviews = pa.Table.from_batches(iter_prepared(self.source))
             order = np.argsort(row_keys(reviews.column(REVIEW_ID).combine_chunks()), kind="stable")
             return encode_table(reviews.take(pa.array(order)), spec, self.encoded.text, threads)
-        described = f"{self.encoded.n_ids} {self.encoded.fields} {spec.model_dump_json(include=_SPEC)}"
+        described = f"{self.encoded.n_ids} {self.encoded.fields} {spec.model_dump_json(include=set(_SPEC))}"
         folder = self.cache / hashlib.sha256(described.encode()).hexdigest()[:16]
         if (folder / "meta.json").exists():
             return Encoded.open(folder)

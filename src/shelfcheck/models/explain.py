@@ -67,8 +67,8 @@ def explain_many(
     )
     fields = model.settings.fields
     columns = field_tokens(table, fields, model.text, 1)
-    bits, longest = model.settings.hash_bits, model.settings.word_ngrams
-    indptr, ids = encode_tokens(columns, fields, bits, word_ngrams=longest)
+    bits, longest, prefixes = model.settings.hash_bits, model.settings.word_ngrams, model.settings.prefixes
+    indptr, ids = encode_tokens(columns, fields, bits, word_ngrams=longest, prefixes=prefixes)
     logits = model.logits(indptr, ids, threads=1)
     scale = model.calibration.scale
     place = {name: i for i, name in enumerate(model.categories)}
@@ -84,7 +84,8 @@ def explain_many(
         by_bucket = dict(zip((codes & np.uint32(ID_MASK)).tolist(), parts.tolist(), strict=True))
         total: dict[str, float] = {}
         for field, column in zip(fields, columns, strict=True):
-            for term, weight in _named(terms(column[row].as_py() or "", longest), field, bits, by_bucket):
+            names = terms(column[row].as_py() or "", longest, prefixes)
+            for term, weight in _named(names, field, bits, by_bucket):
                 total[term] = total.get(term, 0.0) + weight
         log_odds = float(scale * (z[chosen] - z[other]))
         strongest = sorted(total.items(), key=lambda item: (-abs(item[1]), item[0]))[:k]

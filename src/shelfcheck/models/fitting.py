@@ -69,7 +69,7 @@ def fit_linear(
         labels: int16 (m), their classes, 0..n_classes-1.
         n_classes: number of classes.
         hash_bits: log2 of the number of buckets.
-        settings: epochs, rate, document frequency, idf, relevance.
+        settings: epochs, rate, document frequency, idf, relevance, rare classes.
         threads: worker threads.
         seed: of the order of the reviews.
         progress: told the reviews met.
@@ -105,6 +105,7 @@ def fit_linear(
     bias[:n_classes] = prior
     bias_squares = np.full(width, _FIRST_SQUARE, np.float32)
     tf = count_weights()
+    class_weights = _class_weights(labels, n_classes, settings.rare_class_reviews)
     random = np.random.default_rng(seed)
     losses: list[float] = []
     steps = settings.epochs * m
@@ -124,7 +125,7 @@ def fit_linear(
                 turn = 1 + (seed * settings.epochs + epoch) * len(chunks) + place
                 loss: float = learn(
                     starts, stops, own_ids, labels, chunks[place], idf, tf, weights, squares, bias,
-                    bias_squares, n_classes, *rates, settings.dropout, turn,
+                    bias_squares, class_weights, n_classes, *rates, settings.dropout, turn,
                 )  # fmt: skip
                 return loss
 
@@ -148,6 +149,16 @@ def fit_linear(
         },
     }
     return Fitted((buckets, idf, kept, bias[:n_classes].copy(), prior), facts)
+
+
+def _class_weights(labels: npt.NDArray[np.int16], n_classes: int, enough: int) -> Floats:
+    """What a review of each class counts: (enough / reviews of the class)^½, 1 from `enough` on. (classes,).
+
+    In few reviews no class is rare merely because all are small: the mean of the classes is enough.
+    """
+    counts = np.bincount(labels, minlength=n_classes)
+    bound = min(enough, len(labels) / n_classes)
+    return np.sqrt(np.maximum(1, bound / np.maximum(1, counts))).astype(np.float32)
 
 
 def _document_frequency(

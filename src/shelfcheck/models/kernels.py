@@ -21,6 +21,7 @@ Array = Any  # Numba's view of a NumPy array; shapes and types stand in the docs
 ID_BITS = 26
 ID_MASK = (1 << ID_BITS) - 1
 MAX_COUNT = 64
+PREFIX_BASIS = np.uint64((14695981039346656037 + 7 * 0x9E3779B97F4A7C15) % 2**64)  # no field's
 BLOCK = 256  # rows that stay together when an epoch is shuffled
 PRIOR_REVIEWS = 10.0  # that an n-gram is taken to stand in beside those seen, when its relevance is told
 
@@ -53,6 +54,20 @@ def hash_strings(data: Array, offsets: Array, out: Array) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _prefix(data: Array, first: int, last: int, letters: int) -> Any:
+    """Key of the first letters of the word at first..last-1, 0 where it has no more than these."""
+    h = PREFIX_BASIS
+    met = 0
+    for i in range(first, last):
+        if data[i] & np.uint8(0xC0) != 0x80:  # not inside a UTF-8 sequence: a letter begins
+            if met == letters:
+                return _mix(h)
+            met += 1
+        h = (h ^ np.uint64(data[i])) * np.uint64(1099511628211)
+    return np.uint64(0)
+
+
+@njit(cache=True, nogil=True)
 def encode_rows(
     data: Array,
     offsets: Array,
@@ -61,11 +76,12 @@ def encode_rows(
     last: int,
     bits: int,
     word_ngrams: int,
+    prefixes: Array,
     table: int,
     out: Array,
     sizes: Array,
 ) -> int:
-    """Hash the word n-grams of rows first..last, counting repeats within a row.
+    """Hash the word n-grams and prefixes of rows first..last, counting repeats within a row.
 
     Args:
         data: uint8, all fields' token strings end to end.
@@ -75,6 +91,8 @@ def encode_rows(
         last: row after the last.
         bits: log2 of the number of buckets.
         word_ngrams: most words in an n-gram.
+        prefixes: int64, lengths in letters: of a longer word, its first letters count as a term, too,
+            the same in all fields.
         table: size of the repeat table, a power of two above twice the n-grams of any row.
         out: uint32, filled with bucket and count, row after row, in order of first appearance.
         sizes: int64 (last - first), filled with the n-grams of each row.
@@ -98,11 +116,14 @@ def encode_rows(
             h = basis
             words = 0
             i = offsets[field, row]
+            begin = i  # of the word
             end = offsets[field, row + 1]
             while i <= end:
                 c = data[i] if i < end else np.uint8(32)
                 i += 1
                 if c != 32:
+                    if h == basis:
+                        begin = i - 1
                     h = (h ^ np.uint64(c)) * np.uint64(1099511628211)
                     continue
                 if h == basis:
@@ -112,8 +133,15 @@ def encode_rows(
                     ending[gram] = _mix(ending[gram - 1] * step + word)
                 ending[0] = word
                 words += 1
-                for gram in range(min(words, word_ngrams)):
-                    found = np.uint32(ending[gram] >> shift)
+                ends = min(words, word_ngrams)
+                for gram in range(ends + len(prefixes)):
+                    if gram < ends:
+                        found = np.uint32(ending[gram] >> shift)
+                    else:
+                        key = _prefix(data, begin, i - 1, prefixes[gram - ends])
+                        if key == 0:
+                            continue
+                        found = np.uint32(key >> shift)
                     slot = (found * np.uint32(2654435761)) & mask
                     while owner[slot] == row and keys[slot] != found:
                         slot = (slot + np.uint32(1)) & mask
@@ -229,6 +257,7 @@ def learn(
     squares: Array,
     bias: Array,
     bias_squares: Array,
+    class_weights: Array,
     n_classes: int,
     rate_first: float,
     rate_last: float,
@@ -253,6 +282,7 @@ def learn(
         squares: float32 (features), changed.
         bias: float32 (padded classes), changed.
         bias_squares: float32 (padded classes), changed.
+        class_weights: float32 (classes), what a review of each class counts.
         n_classes: classes without padding.
         rate_first: rate at the first row.
         rate_last: rate after the last row; linear in between.
@@ -318,6 +348,7 @@ def learn(
             g[label] -= one
             length = np.float32(0)
             for k in range(n_classes):
+                g[k] *= class_weights[label]
                 length += g[k] * g[k]
                 bias_squares[k] += g[k] * g[k]
                 bias[k] -= np.float32(0.1) * rate * g[k] / np.sqrt(bias_squares[k])

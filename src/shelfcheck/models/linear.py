@@ -1,4 +1,7 @@
-"""The `linear` model: multinomial logistic regression over hashed words and word pairs.
+"""The `linear` model: multinomial logistic regression over hashed words, word pairs and prefixes.
+
+The first letters of longer words count as terms beside the words: a stem for all languages and for many
+misspellings, for which a new product's rare words have no weight of their own.
 
 Features are weighted by their sublinear count times a power of how much the n-gram tells about the category
 in the training reviews (supervised term weighting: Debole and Sebastiani, SAC 2003), which does better here
@@ -42,7 +45,7 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float32]
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 _CHUNK_ROWS: Final = 8192
 
 
@@ -232,6 +235,7 @@ class LinearModel(Model):
             self.settings.hash_bits,
             workers,
             word_ngrams=self.settings.word_ngrams,
+            prefixes=self.settings.prefixes,
         )
         return self.logits(indptr, ids, threads=workers)
 
@@ -337,6 +341,7 @@ def _encoding(encoded: Encoded) -> dict[str, Any]:
         "fields": encoded.fields,
         "hash_bits": encoded.hash_bits,
         "word_ngrams": encoded.word_ngrams,
+        "prefixes": encoded.prefixes,
     }
 
 

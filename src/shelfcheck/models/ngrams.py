@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from shelfcheck.config import TextSettings
 
 _SALT: Final = {REVIEW_BODY: 0, REVIEW_HEADLINE: 1}  # keeps a word of the headline apart from one of the body
+PREFIX_MARK: Final = "*"  # ends the name of a prefix; tokens have no punctuation
 _CHUNK_ROWS: Final = 8192
 _LEAST_TABLE: Final = 1 << 12
 
@@ -64,9 +65,15 @@ def field_tokens(
 
 
 def encode_tokens(
-    columns: Sequence[pa.Array], fields: Sequence[str], bits: int, threads: int = 1, *, word_ngrams: int = 2
+    columns: Sequence[pa.Array],
+    fields: Sequence[str],
+    bits: int,
+    threads: int = 1,
+    *,
+    word_ngrams: int = 2,
+    prefixes: Sequence[int] = (),
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint32]]:
-    """Hash the word n-grams of token strings.
+    """Hash the word n-grams of token strings, and prefixes of their words.
 
     Args:
         columns: token strings of each field, (n,) each; null counts as empty.
@@ -74,6 +81,7 @@ def encode_tokens(
         bits: log2 of the number of buckets.
         threads: worker threads; the result does not depend on it.
         word_ngrams: most words in an n-gram.
+        prefixes: numbers of letters: the first letters of a longer word count as a term, too.
 
     Returns:
         indptr, int64 (n + 1), and ids, uint32 (nnz): bucket in the low 26 bits, count - 1 in the high 6.
@@ -83,17 +91,18 @@ def encode_tokens(
     n = len(columns[0])
     data, offsets = _joined(columns)
     salts = field_salts(fields)
+    lengths = np.array(prefixes, np.int64)
     starts = range(0, n, _CHUNK_ROWS)
 
     def work(first: int) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.int64]]:
         last = min(n, first + _CHUNK_ROWS)
-        # A token and its space take two bytes and give at most `word_ngrams` n-grams.
+        # A token and its space take two bytes and give at most `word_ngrams` n-grams and all prefixes.
         room = (offsets[:, first + 1 : last + 1] - offsets[:, first:last] + 2).sum(axis=0)
-        room = (room * word_ngrams + 1) // 2
+        room = (room * (word_ngrams + len(prefixes)) + 1) // 2
         table = max(_LEAST_TABLE, 1 << int(2 * room.max()).bit_length())
         out = np.empty(int(room.sum()), np.uint32)
         sizes = np.empty(last - first, np.int64)
-        used = encode_rows(data, offsets, salts, first, last, bits, word_ngrams, table, out, sizes)
+        used = encode_rows(data, offsets, salts, first, last, bits, word_ngrams, lengths, table, out, sizes)
         return out[:used].copy(), sizes
 
     if threads > 1 and len(starts) > 1:
@@ -123,32 +132,40 @@ def row_keys(identifiers: pa.Array) -> npt.NDArray[np.uint64]:
     return keys
 
 
-def terms(token_string: str, word_ngrams: int = 2) -> list[str]:
-    """The distinct word n-grams of a token string, in the order in which `encode_tokens` meets them."""
+def terms(token_string: str, word_ngrams: int = 2, prefixes: Sequence[int] = ()) -> list[str]:
+    """The distinct word n-grams and prefixes ("guit*") of a token string, as `encode_tokens` meets them."""
     words = token_string.split()
-    return list(
-        dict.fromkeys(
-            " ".join(words[last + 1 - length : last + 1])
-            for last in range(len(words))
-            for length in range(1, min(last + 1, word_ngrams) + 1)
-        )
-    )
+    found: dict[str, None] = {}
+    for last, word in enumerate(words):
+        for length in range(1, min(last + 1, word_ngrams) + 1):
+            found[" ".join(words[last + 1 - length : last + 1])] = None
+        for letters in prefixes:
+            if len(word) > letters:
+                found[word[:letters] + PREFIX_MARK] = None
+    return list(found)
 
 
 def term_buckets(names: Sequence[str], field: str, bits: int) -> npt.NDArray[np.uint32]:
-    """The bucket that each word n-gram is hashed to.
+    """The bucket that each word n-gram or prefix is hashed to.
 
     Args:
-        names: words, and n-grams joined by spaces, (n,).
+        names: words, n-grams joined by spaces, and prefixes with their mark, as `terms` names them, (n,).
         field: the field they stand in.
         bits: log2 of the number of buckets.
     """
     from shelfcheck.models.kernels import ID_MASK  # noqa: PLC0415 - loads Numba
 
     longest = max((name.count(" ") + 1 for name in names), default=1)
-    indptr, ids = encode_tokens([pa.array(names, pa.string())], [field], bits, word_ngrams=longest)
-    # An n-gram comes after all that it is made of, so a term's own bucket is the last of its row.
-    return ids[indptr[1:] - 1] & np.uint32(ID_MASK)
+    found = np.empty(len(names), np.uint32)
+    letters = np.array([len(name) - 1 if name.endswith(PREFIX_MARK) else 0 for name in names], np.int64)
+    for length in np.unique(letters).tolist():
+        # The mark stands for the letter that makes a word longer than its prefix.
+        own = pa.array([names[i] for i in np.flatnonzero(letters == length).tolist()], pa.string())
+        prefixes = [length] if length else []
+        indptr, ids = encode_tokens([own], [field], bits, word_ngrams=longest, prefixes=prefixes)
+        # A term comes after all that it is made of, so its own bucket is the last of its row.
+        found[letters == length] = ids[indptr[1:] - 1] & np.uint32(ID_MASK)
+    return found
 
 
 def _joined(columns: Sequence[pa.Array]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:

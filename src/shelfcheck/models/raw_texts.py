@@ -44,6 +44,7 @@ class RawTexts:
             field_salts(model.settings.fields),
             model.settings.hash_bits,
             model.settings.word_ngrams,
+            np.array(model.settings.prefixes, np.int64),
         )
         empty = model.prior / np.float32(model.calibration.scale)  # as in LinearModel.logits
         self._weights = (model.position, model.idf, count_weights(), model.weights, model.bias, empty)
@@ -71,6 +72,7 @@ def _logits(  # noqa: PLR0917  # pragma: no cover - compiled; keywords cost at e
     salts: Array,
     bits: int,
     word_ngrams: int,
+    prefixes: Array,
     weights: Any,
     out: Array,
 ) -> bool:
@@ -83,6 +85,7 @@ def _logits(  # noqa: PLR0917  # pragma: no cover - compiled; keywords cost at e
         salts: uint64 (fields).
         bits: log2 of the number of buckets.
         word_ngrams: most words in an n-gram.
+        prefixes: int64, letters of the prefixes that count as terms, too.
         weights: position, idf, tf, weights, bias, empty, as `score` takes them.
         out: float32 (n, classes), filled.
 
@@ -118,7 +121,7 @@ def _logits(  # noqa: PLR0917  # pragma: no cover - compiled; keywords cost at e
         own = 0
         for field in range(len(salts)):
             own += bounds[field, i + 1] - bounds[field, i] + 2
-        own = (own * word_ngrams + 1) // 2
+        own = (own * (word_ngrams + len(prefixes)) + 1) // 2
         room += own
         most = max(most, own)
     table = 64
@@ -126,7 +129,7 @@ def _logits(  # noqa: PLR0917  # pragma: no cover - compiled; keywords cost at e
         table *= 2
     ids = np.empty(room, np.uint32)
     sizes = np.empty(n, np.int64)
-    encode_rows(tokens, bounds, salts, 0, n, bits, word_ngrams, table, ids, sizes)
+    encode_rows(tokens, bounds, salts, 0, n, bits, word_ngrams, prefixes, table, ids, sizes)
     indptr = np.zeros(n + 1, np.int64)
     for i in range(n):
         indptr[i + 1] = indptr[i] + sizes[i]

@@ -32,7 +32,7 @@ FEATURES: Final = (
     "usual_assigned",  # C(a, a)
     "product_hits",  # share of the others whose likeliest category is their assigned one, shrunk
     "product_log_p",  # mean log p(assigned) of the others, shrunk
-    "log_others",  # log(1 + number of other reviews)
+    "log_others",  # log(1 + number of other reviews), of at most _MOST_OTHERS
     "entropy",  # of p(c|x), nats: a text that tells nothing is flat
     "log_assigned",  # log pi(a)
     "log_best_other",  # log pi(b)
@@ -44,6 +44,9 @@ BY: Final = FEATURES.index("log_others")
 _PRODUCT_PRIOR: Final = -5.0
 _ONLY_REVIEW: Final = 0.5  # either the product's only review is wrong, or the product
 _PRIOR_REVIEWS: Final = 1.0
+# Thirty reviews tell what a product is as well as thirty thousand do, and products with thousands are so few
+# that their number of reviews gives them away one by one: what is learned from it then holds for no other.
+_MOST_OTHERS: Final = 30.0
 _CATEGORY_PRIOR: Final = 10.0
 
 
@@ -56,11 +59,13 @@ class Placed(NamedTuple):
         explained: float32 (n), probability that the product, by its other reviews, belongs in another
             category, if the review fits that one too: then the review is in order, the product is not.
             A product's only review cannot tell which of the two is wrong, and half is given to each.
+        others: float32 (n), other reviews of the product; 0 without a product.
     """
 
     features: Floats
     best: npt.NDArray[np.int64]
     explained: Floats
+    others: Floats
 
 
 @dataclass(frozen=True)
@@ -176,7 +181,7 @@ class Agreement:
                 usual[at, assigned],
                 (hits + 1) / (n + 1.2),
                 (log_others - 1) / (n + 1),
-                np.log1p(np.maximum(n, 0)),
+                np.log1p(np.clip(n, 0, _MOST_OTHERS)),
                 -(p * logs).sum(axis=1),
                 np.log(self.pi[assigned]),
                 np.log(self.pi[best]),
@@ -192,7 +197,7 @@ class Agreement:
         fits = (n > 0) & (p[at, theme] >= p[at, best] / 2)
         explained = np.where(fits, 1 / (1 + np.exp(-np.clip(odds, -30, 30))), 0)
         explained[on & (n == 0)] = _ONLY_REVIEW
-        return Placed(found, best, explained.astype(np.float32))
+        return Placed(found, best, explained.astype(np.float32), n)
 
 
 def one_hot_sum(code: npt.NDArray[np.int64], values: Floats, n: int) -> Floats:

@@ -30,6 +30,7 @@ from shelfcheck.schema import (
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from shelfcheck.audit.agreement import Placed
     from shelfcheck.config import Settings
     from shelfcheck.progress import Progress
 
@@ -172,7 +173,7 @@ def score_reviews(
         in_order[here] = 1 - placed.explained
         if ranker is not None:
             raw[here] = ranker.score(features, judged.fold[part].astype(np.int64) % HALVES)
-        stratum[here] = _stratum(features)
+        stratum[here] = _stratum(placed.others)
         suggested[here] = best
         at = np.arange(len(part))
         chances[:, here] = np.exp([logs[at, assigned], logs[at, best]])
@@ -197,30 +198,29 @@ def _learn(
     if len(moved) == 0:
         return None, _Simulated(np.empty(0), np.empty(0, np.int64))
     sample = rows if len(rows) <= 2 * _SAMPLE else np.sort(rng.choice(rows, 2 * _SAMPLE, replace=False))
-    own = _features(judged, agreement, sample, sample)
-    faults = _features(judged, agreement, moved, target)
+    own = _placed(judged, agreement, sample, sample).features
+    faults, _, _, others = _placed(judged, agreement, moved, target)
     half = judged.fold[target].astype(np.int64) % HALVES
     ranker = Ranker.fit(
         own, judged.fold[sample].astype(np.int64) % HALVES, faults, half, scaled=SCALED, by=BY
     )
-    return ranker, _Simulated(ranker.score(faults, half), _stratum(faults))
+    return ranker, _Simulated(ranker.score(faults, half), _stratum(others))
 
 
-def _features(
+def _placed(
     judged: Judged, agreement: Agreement, rows: npt.NDArray[np.int64], places: npt.NDArray[np.int64]
-) -> npt.NDArray[np.float32]:
-    """Features of reviews, each in the place of another (or in its own)."""
+) -> Placed:
+    """Reviews, each in the place of another (or in its own)."""
     return agreement.features(
         judged.rows_of(rows),
         judged.assigned[places].astype(np.int64),
         judged.product[places].astype(np.int64),
         judged.rows_of(places),
-    ).features
+    )
 
 
-def _stratum(features: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
+def _stratum(others: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
     """Which products are alike in how many reviews they have."""
-    others = np.expm1(features[:, BY].astype(np.float64))
     return np.searchsorted(_STRATA, np.rint(others), side="right")
 
 

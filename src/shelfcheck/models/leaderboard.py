@@ -55,7 +55,7 @@ class Row:
         train_seconds: wall time of learning and calibrating.
         peak_memory_mb: most memory of the process that trained it.
         bytes: size on disk.
-        reviews_per_second: held-out reviews judged in a second; None where not known.
+        reviews_per_second: predicted from raw texts in a second; None where not known.
         measures: `accuracy`, `macro_f1`, `ece`, `coverage_at_95` with 95 % intervals over products; empty
             where it was not judged.
         difference: its accuracy less that of the best of its group, with its interval; None for the best.

@@ -24,6 +24,7 @@ from shelfcheck.models.judged import HELD_OUT, HELD_OUT_SCHEMA
 from shelfcheck.models.kinds import load_model, model_class
 from shelfcheck.models.labels import labelled
 from shelfcheck.models.slices import YEAR, kept, needed
+from shelfcheck.models.speed import reviews_per_second, sample_texts
 from shelfcheck.progress import NullProgress
 from shelfcheck.schema import PRODUCT_ID, REVIEW_ID, STAR_RATING
 
@@ -181,7 +182,9 @@ def evaluate_held_out(
     parts = split.split(given.encoded, settings.train)
     started = time.perf_counter()
     found, table = judge(model, examples, np.flatnonzero(parts.test), settings.run.threads)
-    seconds = time.perf_counter() - started
+    speed = round(found.reviews / max(time.perf_counter() - started, 1e-9))
+    if prepared_dir is not None:
+        speed = reviews_per_second(model, sample_texts(prepared_dir), settings.run.threads)
     date = settings.train.split_date if parts.kind == "time" else None
     notes = {"split": parts.kind, "split_date": date and date.isoformat(), "label": settings.train.label}
     found = replace(found, notes=found.notes | notes)
@@ -199,7 +202,7 @@ def evaluate_held_out(
         "accuracy": round(found.accuracy, 4),
         "macro_f1": round(found.macro.f1, 4),
         "ece": round(found.ece, 4),
-        "reviews_per_second": round(found.reviews / max(seconds, 1e-9)),
+        "reviews_per_second": speed,
     }
 
 

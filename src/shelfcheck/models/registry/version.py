@@ -33,7 +33,7 @@ class Version:
         bytes: size of all files.
         train_seconds: wall time of learning and calibrating.
         peak_memory_mb: most memory of the process that trained it.
-        reviews_per_second: held-out reviews judged in a second; None where it was not judged.
+        reviews_per_second: predicted from raw texts in a second; None where it was not judged.
         accuracy: on held-out reviews, 0..1, or None.
         macro_f1: likewise.
         ece: expected calibration error, likewise.

@@ -221,6 +221,7 @@ def _opened(path: Path, seed: int, described: dict[str, Any]) -> Iterator[Study]
     verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage = optuna.storages.RDBStorage(f"sqlite:///{path}")
+    _write_ahead(storage.engine)
     try:
         study = optuna.create_study(
             storage=storage,
@@ -249,6 +250,21 @@ def _opened(path: Path, seed: int, described: dict[str, Any]) -> Iterator[Study]
         storage.remove_session()
         storage.engine.dispose()
         optuna.logging.set_verbosity(verbosity)
+
+
+def _write_ahead(engine: Any) -> None:
+    """Let SQLite write ahead: a trial takes about twenty commits, which then wait for no disk.
+
+    A killed process loses nothing by it; a machine that fails loses the last trials at most.
+    """
+    from sqlalchemy import event  # noqa: PLC0415 - comes with Optuna
+
+    @event.listens_for(engine, "connect")
+    def _begin(connection: Any, _: object) -> None:
+        connection.execute("PRAGMA journal_mode=WAL").close()
+        connection.execute("PRAGMA synchronous=NORMAL").close()
+
+    engine.dispose()  # what is connected already is without
 
 
 def _finished(study: Study) -> int:

@@ -8,7 +8,8 @@ API: `api.train` registers each model in a workspace of its own, `api.leaderboar
 review. Each model is trained in a process of its own, so that its peak memory is its own; what all share
 (the encoded reviews, compiled kernels) is made before by a process that is not counted. A method is a
 model, or `model:preset`. One whose packages are not installed is left out with a note. `reviews/s` is from
-raw texts in memory to probabilities, for about two seconds; `x` is the training time beside that of the first method.
+raw texts in memory to probabilities, for about two seconds; `x` is the training time beside that of the
+first method.
 """
 
 from __future__ import annotations

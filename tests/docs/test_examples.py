@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "docs/tutorial.md"]
+PAGES = ["README.md", "docs/tutorial.md", "docs/how-to/use-from-scikit-learn.md"]
 # A fenced block of sh or python, unless the line before it says `<!-- not run: why -->`.
 BLOCK = re.compile(r"(<!-- not run: [^>]+-->\n)?^```(sh|python)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 

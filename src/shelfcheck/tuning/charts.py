@@ -52,7 +52,7 @@ def history_chart(trials: pa.Table, metric: str) -> Chart:
         summary=summary,
         spec=finish(alt.layer(line, dots), data),
         columns=("Trial", words(metric), "State", "Best so far"),
-        rows=tuple((str(r["trial"]), _said(r["value"]), r["state"], _said(r["best"])) for r in data),
+        rows=tuple((str(r["trial"]), said(r["value"]), r["state"], said(r["best"])) for r in data),
     )
 
 
@@ -68,7 +68,7 @@ def parallel_chart(trials: pa.Table, space: Space, metric: str) -> Chart:
                 "value": row["value"],
                 "rank": (rank + 1) / len(ranked),
                 "setting": words(one.name),
-                "set": _said(row[one.name]),
+                "set": said(row[one.name]),
                 "place": _place(one, row[one.name]),
                 "best": rank == len(ranked) - 1,
             }
@@ -94,7 +94,7 @@ def parallel_chart(trials: pa.Table, space: Space, metric: str) -> Chart:
         alt.datum.best
     )
     top = tuple(
-        (str(row["trial"]), _said(row["value"]), *(_said(row[one.name]) for one in space.dimensions))
+        (str(row["trial"]), said(row["value"]), *(said(row[one.name]) for one in space.dimensions))
         for row in reversed(ranked)
     )
     return Chart(
@@ -122,7 +122,7 @@ def slice_chart(trials: pa.Table, dimension: Dimension, metric: str) -> Chart:
         x = alt.X("set:N", title=name, axis=alt.Axis(labelAngle=0))
     else:
         scale = alt.Scale(type="log" if dimension.log else "linear", zero=False, nice=False)
-        x = alt.X("set:Q", title=name, scale=scale, axis=alt.Axis(grid=False))
+        x = alt.X("set:Q", title=name, scale=scale, axis=alt.Axis(grid=False, tickCount=6))
     dots = _dots(base).encode(x, y=alt.Y("value:Q", title=words(metric), scale=alt.Scale(zero=False)))
     return Chart(
         name=f"slice-{dimension.name.replace('_', '-')}",
@@ -130,7 +130,7 @@ def slice_chart(trials: pa.Table, dimension: Dimension, metric: str) -> Chart:
         summary=f"{words(metric)} of each trial by {name}.",
         spec=finish(dots, data),
         columns=("Trial", name, words(metric), "State"),
-        rows=tuple((str(r["trial"]), _said(r["set"]), _said(r["value"]), r["state"]) for r in data),
+        rows=tuple((str(r["trial"]), said(r["set"]), said(r["value"]), r["state"]) for r in data),
     )
 
 
@@ -156,7 +156,8 @@ def _place(dimension: Dimension, value: Any) -> float:
     return float(value - low) / (high - low)
 
 
-def _said(value: Any) -> str:
+def said(value: Any) -> str:
+    """A value as a reader sees it."""
     if value is None:
         return "–"
     if isinstance(value, float):

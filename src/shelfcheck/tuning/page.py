@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shelfcheck.report.plain import PlainSection, PlainTable, write_plain
 from shelfcheck.report.wording import plural, words
-from shelfcheck.tuning.charts import history_chart, parallel_chart, slice_chart
+from shelfcheck.tuning.charts import history_chart, parallel_chart, said, slice_chart
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,12 +28,12 @@ def write_page(path: Path, result: TuningResult, space: Space, metric: str, *, b
         sentences.append(f"The settings that the study began with reach {result.default_value:.4f}.")
     sentences.append(
         "All figures are those of validation products, which no trial learned from, but by which the best "
-        "was chosen and by which the model is calibrated; judge the trained model by `shelfcheck evaluate`."
+        "was chosen and by which the model is calibrated. How good the trained model is, evaluate tells."
     )
     tables = []
     if result.best is not None:
         own = getattr(result.best.train, space.model)
-        rows = tuple((one.name, str(getattr(own, one.name)), str(one)) for one in space.dimensions)
+        rows = tuple((one.name, said(getattr(own, one.name)), str(one)) for one in space.dimensions)
         tables.append(PlainTable(f"Best settings, in {best_file}", ("Setting", "Best", "Tried"), rows))
     charts = [history_chart(trials, metric)]
     if done:

@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
 # Quiet pip: the lock pins every version and its hash.
+EXTRAS := aws serve tune vectors transformer
 UV_SYNC := $(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python
 
 .DEFAULT_GOAL := help
@@ -33,6 +34,14 @@ $(VENV)/.dev: $(VENV)/bin/uv requirements/dev.lock pyproject.toml
 demo: $(VENV)/.run ## Generate reviews, run the main job on them, score the findings
 	$(BIN)/shelfcheck demo --workspace $(DEMO)
 
+# Which build of PyTorch fits is the machine's matter (CPU, CUDA): it is not in the lock, and pip chooses.
+# Without it the tests of the transformer are skipped.
+TORCH ?= torch==2.13.0
+
+.PHONY: torch
+torch: $(VENV)/.dev ## Add PyTorch, which the tests of the transformer need
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
+
 .PHONY: test
 test: $(VENV)/.dev ## Run all tests
 	$(BIN)/python -m pytest
@@ -57,7 +66,7 @@ docs: $(VENV)/.dev ## Write the reference pages from the code
 lock: $(VENV)/bin/uv ## Pin the newest versions that pyproject.toml allows
 	printf 'uv\n' | $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-annotate --upgrade - -o requirements/uv.lock
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml -o requirements/run.lock
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade pyproject.toml --group dev -o requirements/dev.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --upgrade --override requirements/overrides.txt pyproject.toml --group dev $(addprefix --extra ,$(EXTRAS)) -o requirements/dev.lock
 
 .PHONY: clean
 clean: ## Remove what make made

@@ -168,6 +168,11 @@ class TfidfSvmSettings(FieldSettings):
 class EmbeddingSettings(EncodingSettings):
     """The `embedding` model: mean of word and n-gram vectors, softmax, as fastText and BlazingText do it."""
 
+    prefixes: tuple[Annotated[int, Field(ge=1, le=32)], ...] = Field(
+        default=(4, 6),
+        max_length=4,
+        description="Numbers of letters: the first letters of longer words count as terms, too.",
+    )
     vector_dim: int = Field(default=32, ge=2, le=1000, description="Numbers in a vector.")
     epochs: int = Field(default=5, ge=1, le=200, description="Passes over the training reviews, at most.")
     optimizer: Literal["adagrad", "sgd"] = Field(
@@ -211,6 +216,7 @@ class EmbeddingSettings(EncodingSettings):
 BLAZINGTEXT: Final = EmbeddingSettings(
     vector_dim=100,
     word_ngrams=2,
+    prefixes=(),
     epochs=5,
     optimizer="sgd",
     learning_rate=0.05,
@@ -344,6 +350,9 @@ class ServeSettings(Section):
     )
     batch_reviews: int = Field(
         default=64, ge=1, description="Most reviews of waiting requests that are predicted together; 1: none."
+    )
+    max_waiting: int = Field(
+        default=20_000, ge=1, description="Most reviews that wait for their turn; beyond, requests get a 503."
     )
 
 

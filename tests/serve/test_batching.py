@@ -54,8 +54,8 @@ def asked(*values) -> Asked:
     return Asked([str(value) for value in values], None, 1, "")
 
 
-async def together(model, requests, most=64):
-    batcher = Batcher(Held(model), Metrics(), most)
+async def together(model, requests, most=64, most_waiting=100):
+    batcher = Batcher(Held(model), Metrics(), most, most_waiting)
     try:
         return await asyncio.gather(*(batcher.predict(one) for one in requests), return_exceptions=True)
     finally:
@@ -83,6 +83,14 @@ def test_slow_models_predict_in_a_thread_while_the_next_batch_gathers():
     assert len(found) == 9
     assert model.batches == [1, 8]
     assert all(name.startswith("shelfcheck-predict") for name in model.threads)
+
+
+def test_too_many_that_wait_are_told_so():
+    found = asyncio.run(together(Fake(0.05), [asked(0.9)] * 5, most_waiting=3))
+    assert [getattr(one, "status", 200) for one in found] == [200, 200, 200, 200, 503]
+    assert found[4].body["code"] == "busy"
+    alone = asyncio.run(together(Fake(0.05), [asked(0.9), asked(*[0.5] * 9)], most_waiting=3))
+    assert [len(best.places) for _, best in alone] == [1, 9]
 
 
 def test_one_request_that_fails_does_not_fail_the_others():

@@ -185,7 +185,7 @@ def make_app(holder: Holder, settings: ServeSettings, transform: dict[str, Any] 
     """
     metrics = Metrics()
     metrics.serving(holder.loaded)
-    batcher = Batcher(holder, metrics, settings.batch_reviews)
+    batcher = Batcher(holder, metrics, settings.batch_reviews, settings.max_waiting)
     invocations = Invocations(batcher, metrics, settings)
     service = _Service(holder, metrics, settings, transform)
 

@@ -13,7 +13,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from shelfcheck.serve.contract import Best, best
+from shelfcheck.serve.contract import Best, RequestError, best
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,12 +43,14 @@ class Batcher:
         holder: has the model.
         metrics: told the sizes of batches.
         most: most reviews of several requests in a batch; a request alone may have more.
+        most_waiting: most reviews that may wait for the thread.
     """
 
-    def __init__(self, holder: Holder, metrics: Metrics, most: int) -> None:
+    def __init__(self, holder: Holder, metrics: Metrics, most: int, most_waiting: int) -> None:
         self._holder = holder
         self._metrics = metrics
         self._most = most
+        self._most_waiting = most_waiting
         self._quick: list[_Job] = []
         self._slow: list[_Job] = []
         self._scheduled = False
@@ -58,7 +60,11 @@ class Batcher:
         self._seconds = holder.loaded.seconds  # a review takes, about
 
     async def predict(self, asked: Asked) -> tuple[Loaded, Best]:
-        """The model that answered, and the likeliest classes of each review."""
+        """The model that answered, and the likeliest classes of each review.
+
+        Raises:
+            RequestError: 503, too many reviews wait already.
+        """
         if not asked.bodies:
             return self._holder.loaded, Best([], [])
         loop = asyncio.get_running_loop()
@@ -69,6 +75,13 @@ class Batcher:
                 self._scheduled = True
                 loop.call_soon(self._flush)
         else:
+            waiting = sum(other.size for other in self._slow)
+            if waiting and waiting + job.size > self._most_waiting:
+                raise RequestError(
+                    503,
+                    "busy",
+                    f"{waiting} reviews wait already, must be <= serve.max_waiting. Ask again later.",
+                )
             self._slow.append(job)
             if not self._working:
                 self._work()

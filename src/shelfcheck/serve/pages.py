@@ -56,7 +56,7 @@ _STATUS = {
     "415": "`content-type` is neither type.",
     "422": "JSON of another shape; the message says where.",
     "500": "The prediction failed.",
-    "503": "The prediction took too long.",
+    "503": "The prediction took too long, or too many reviews wait already.",
 }
 
 

@@ -66,9 +66,7 @@ def epochs_of(name: str) -> int:
 
 def run(prepared: Path, home: Path, options: argparse.Namespace) -> tuple[dict[str, list[Row]], int]:
     """Run every method with every seed; also the number of words of the training reviews."""
-    started = time.perf_counter()
-    encoded = encode(prepared, home / "body", settings_of("linear", {}, options, 0))
-    encoding = time.perf_counter() - started
+    encoded = encode(prepared, home / "any", settings_of("linear", {}, options, 0))
     settings = settings_of("linear", {}, options, 0).train
     categories, _ = learnable(encoded, settings)
     labels = labels_for(encoded, categories)
@@ -95,7 +93,12 @@ def run(prepared: Path, home: Path, options: argparse.Namespace) -> tuple[dict[s
                     seed=seed,
                 )
             else:
-                row = fit_and_judge(encoded, settings_of(model, own, options, seed), encoded.bucket, encoding)
+                ours = settings_of(model, own, options, seed)
+                started = time.perf_counter()
+                spec = ours.train.linear if model == "linear" else ours.train.embedding
+                encoded = encode(prepared, home / name, ours, spec=spec)
+                seconds = time.perf_counter() - started
+                row = fit_and_judge(encoded, ours, encoded.bucket, seconds)
             found[name].append(row)
             print(f"seed {seed}: {METHODS[name][0]}: " + "  ".join(f"{v:.4f}" for v in row), flush=True)
     return found, words
@@ -131,10 +134,10 @@ def table(found: dict[str, list[Row]], words: int, options: argparse.Namespace) 
 def warm_embedding(home: Path, options: argparse.Namespace) -> None:
     """Compile the kernels on the made-up reviews of `warm_up`."""
     warm_up(home, options)
-    settings = settings_of("linear", {}, options, 0)
-    encoded = encode(home / "warm", home / "warm-body", settings)
     for own in ({}, PLAIN):
-        fit_and_judge(encoded, settings_of("embedding", own, options, 0), encoded.bucket, 0)
+        settings = settings_of("embedding", own, options, 0)
+        encoded = encode(home / "warm", home / "warm-body", settings, spec=settings.train.embedding)
+        fit_and_judge(encoded, settings, encoded.bucket, 0)
 
 
 def main() -> None:

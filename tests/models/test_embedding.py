@@ -16,8 +16,7 @@ from shelfcheck.models.examples import Examples
 from shelfcheck.models.explain import explain
 from shelfcheck.models.kernels import BLOCK
 from shelfcheck.models.kinds import load_model
-from shelfcheck.models.ngrams import encode_tokens
-from shelfcheck.models.train import evaluate_rows, fit_calibrated
+from shelfcheck.models.train import fit_calibrated, judge
 from shelfcheck.progress import NullProgress
 
 PLAIN = BLAZINGTEXT.model_dump(exclude={"hash_bits"}) | {
@@ -61,7 +60,7 @@ def model(request, examples):
 def test_learns_and_is_a_model(model, examples):
     test = np.flatnonzero(split.is_test(examples.encoded.bucket, 0.2))
     assert isinstance(model, Model)
-    assert evaluate_rows(model, examples.encoded, test, 1).accuracy > 0.7
+    assert judge(model, examples, test, 1)[0].accuracy > 0.7
     assert model.predict(["author chapter prose", "suitcase wheel handle"]) == ["Books", "Luggage"]
 
 
@@ -90,7 +89,7 @@ def test_kernel_descends_the_gradient(unit_norm):
     n, features, classes, width = 7, 5, 3, 8
     counts = random.integers(0, 3, (n, features))
     counts[:, 0] += 1
-    factor = random.uniform(0.5, 2, features).astype(np.float32)
+    factor = random.uniform(0.5, 2, features + 1).astype(np.float32)
     rows = [np.flatnonzero(row) for row in counts]
     ids = np.concatenate(
         [f | (counts[i, f] - 1) << 26 for i, f in enumerate(rows)]
@@ -98,13 +97,14 @@ def test_kernel_descends_the_gradient(unit_norm):
     ends = np.cumsum([len(row) for row in rows])
     labels = random.integers(0, classes, n).astype(np.int16)
     tf = np.arange(1, 65, dtype=np.float32)
-    vectors = random.normal(size=(features, width)).astype(np.float32)
+    vectors = random.normal(size=(features + 1, width)).astype(np.float32)  # and the end
     output = random.normal(size=(classes, width)).astype(np.float32)
     bias = random.normal(size=classes).astype(np.float32)
-    expected = descend(counts * factor, labels, (vectors, output, bias), rate=0.3, unit_norm=unit_norm)
+    x = np.hstack([counts, np.ones((n, 1))]) * factor
+    expected = descend(x, labels, (vectors, output, bias), rate=0.3, unit_norm=unit_norm)
     loss = learn(
         np.concatenate([[0], ends[:-1]]), ends, ids, labels, np.array([0]), factor, tf, unit_norm,
-        vectors, np.ones(features, np.float32), output, np.ones(classes, np.float32), bias, False,
+        vectors, np.ones(features + 1, np.float32), output, np.ones(classes, np.float32), bias, False,
         0.3, 0.3, 0.0, 1,
     )  # fmt: skip
     for ours, right in zip((loss, vectors, output, bias), expected, strict=True):
@@ -112,16 +112,16 @@ def test_kernel_descends_the_gradient(unit_norm):
 
 
 def test_first_adagrad_step_worked_by_hand():
-    # One n-gram (x = 1, vector (1, 0, …)), two classes with outputs (±1, 0, …), bias 0: logits ±1,
-    # p = 1 / (1 + e^-2) for the wrong class 0, g = (p, -p), slope = 2 p. Squares: of the vector
-    # 1 + 4 p², of either output 1 + p² (h has length 1).
-    vectors, output = np.zeros((1, 8), np.float32), np.zeros((2, 8), np.float32)
+    # One n-gram (x = 1, vector (1, 0, …)), an end without weight, two classes with outputs (±1, 0, …),
+    # bias 0: logits ±1, p = 1 / (1 + e^-2) for the wrong class 0, g = (p, -p), slope = 2 p. Squares: of
+    # the vector 1 + 4 p², of either output 1 + p² (h has length 1).
+    vectors, output = np.zeros((2, 8), np.float32), np.zeros((2, 8), np.float32)
     vectors[0, 0], output[0, 0], output[1, 0] = 1, 1, -1
-    squares, output_squares = np.ones(1, np.float32), np.ones(2, np.float32)
+    squares, output_squares = np.ones(2, np.float32), np.ones(2, np.float32)
     bias = np.zeros(2, np.float32)
     loss = learn(
         np.array([0]), np.array([1]), np.array([0], np.uint32), np.array([1], np.int16), np.array([0]),
-        np.ones(1, np.float32), np.ones(64, np.float32), True, vectors, squares, output, output_squares,
+        np.array([1, 0], np.float32), np.ones(64, np.float32), True, vectors, squares, output, output_squares,
         bias, True, 0.5, 0.5, 0.0, 1,
     )  # fmt: skip
     p = 1 / (1 + math.exp(-2))
@@ -196,9 +196,7 @@ def test_terms_and_rest_add_up_to_the_log_odds(model, body, category, against):
     found = model.explain("great zipper", body, category, against, k=10_000)
     assert sum(term.weight for term in found.terms) + found.rest == pytest.approx(found.log_odds, abs=1e-4)
     p = dict(zip(model.categories, model.predict_proba([body], ["great zipper"])[0], strict=True))
-    clean = model.calibration.log_probabilities_of_truth(
-        model.logits(*encode_tokens(*texts_of(model, body), 16), threads=1)
-    )[0]
+    clean = model.calibration.log_probabilities_of_truth(model.logits_batch(text_of(body), threads=1))[0]
     place = model.categories.index
     assert found.log_odds == pytest.approx(
         float(clean[place(found.category)] - clean[place(found.against)]), abs=1e-3
@@ -206,20 +204,23 @@ def test_terms_and_rest_add_up_to_the_log_odds(model, body, category, against):
     assert p[found.category] > p[found.against] or category is not None
 
 
-def texts_of(model, body):
+def text_of(body):
     import pyarrow as pa
 
-    from shelfcheck.models.ngrams import field_tokens
-
-    table = pa.table({"review_headline": ["great zipper"], "review_body": pa.array([body], pa.string())})
-    return field_tokens(table, model.settings.fields, model.text, 1), model.settings.fields
+    return pa.table({"review_headline": ["great zipper"], "review_body": pa.array([body], pa.string())})
 
 
-def test_rest_is_the_difference_of_the_biases(model):
+def test_rest_is_what_the_biases_and_the_end_add(model):
     found = explain(model, None, "suitcase zipper", "Luggage", "Books", k=100)
-    place = model.categories.index
-    bias = model.bias[place("Luggage")] - model.bias[place("Books")]
-    assert found.rest == pytest.approx(model.calibration.scale * bias, abs=1e-4)
+    one, two = (model.categories.index(name) for name in ("Luggage", "Books"))
+    names = ["suitcase", "suitcase zipper", "zipper"]
+    names += ["suit*", "suitca*", "zipp*"] if model.settings.prefixes else []
+    assert {term.term for term in found.terms} == set(names)
+    x = np.append(model.factor[model.places(names)], model.factor[-1])
+    share = x[-1] / (np.linalg.norm(x) if model.settings.pooling == "norm" else x.sum())
+    end = share * model.vectors[-1] @ (model.output[one] - model.output[two])
+    rest = model.bias[one] - model.bias[two] + end
+    assert found.rest == pytest.approx(model.calibration.scale * rest, abs=1e-4)
 
 
 def test_early_stopping_stops_and_keeps_the_best(examples):

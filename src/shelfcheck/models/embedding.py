@@ -5,11 +5,16 @@ makes classes of it. Three things differ from fastText by default, and raise the
 weighted by what they tell about the class, as in `linear`; a random share of them is left out in training;
 and every vector has a rate of its own (AdaGrad). `config.BLAZINGTEXT` has none of them.
 
+As in fastText, every text ends with a term of its own, whose part in the mean is larger the shorter the text:
+it learns what short and long reviews are about. Where a text has no known n-gram, the prior is all.
+
 N-grams come hashed from the same encoded stream as those of `linear`. Those that stand in `min_count`
 training reviews or more get a vector, the most frequent first, `buckets` at most; others are not read.
 
-The classes' log odds are linear in the n-grams, so explanations are exact. Memory: a trained model holds
-4 * width + 8 bytes for each vector (width is `vector_dim` rounded up to 8) and 4 bytes for each hash bucket.
+The classes' log odds are linear in the n-grams, so explanations are exact; the end's part is in their rest.
+
+Memory: a trained model holds 4 * width + 8 bytes for each vector (width is `vector_dim` rounded up to 8) and
+4 bytes for each hash bucket.
 """
 
 from __future__ import annotations
@@ -55,9 +60,9 @@ class EmbeddingModel(Model):
     Attributes:
         categories: the classes it knows, sorted.
         buckets: uint32 (features), bucket of each row of `vectors`, most frequent first.
-        factor: float32 (features), weight of each n-gram: its relevance to its power.
-        vectors: float32 (features, width), width = `vector_dim` and zeros up to a multiple of 8; every value
-            is exact in bfloat16.
+        factor: float32 (features + 1), weight of each n-gram: its relevance to its power; of the end: 1.
+        vectors: float32 (features + 1, width), the last that of the end of a text; width = `vector_dim` and
+            zeros up to a multiple of 8; every value is exact in bfloat16.
         output: float32 (categories, width).
         bias: float32 (categories).
         prior: float32 (categories), log share of each class in the training reviews.
@@ -217,10 +222,9 @@ class EmbeddingModel(Model):
             other: the other.
         """
         pooling = self.pooling
-        x = pooling.factor[features] * pooling.tf[counts]
-        if len(x):
-            x /= np.linalg.norm(x) if pooling.unit_norm else x.sum()
-        found: Floats = x * (self.vectors[features] @ (self.output[chosen] - self.output[other]))
+        x = np.append(pooling.factor[features] * pooling.tf[counts], pooling.factor[-1])  # and the end
+        x /= np.linalg.norm(x) if pooling.unit_norm else x.sum()
+        found: Floats = x[:-1] * (self.vectors[features] @ (self.output[chosen] - self.output[other]))
         return found
 
     # Vectors

@@ -124,14 +124,14 @@ def fit_embedding(
     starts, stops, own_ids = _compacted(indptr, ids, rows, buckets, n_buckets=1 << hash_bits, threads=threads)
     shares = (np.bincount(labels, minlength=n_classes) + 0.5) / (m + 0.5 * n_classes)
     prior = np.log(shares).astype(np.float32)
-    factor = np.ones(len(buckets), np.float32)
+    factor = np.ones(len(buckets) + 1, np.float32)  # the last is the end of a text
     if settings.relevance_power > 0:
         told = _relevance(starts, stops, own_ids, labels, frequency[buckets], shares=shares, threads=threads)
-        factor = ((_LEAST_RELEVANCE + told) ** settings.relevance_power).astype(np.float32)
+        factor[:-1] = (_LEAST_RELEVANCE + told) ** settings.relevance_power
     counted = time.perf_counter()
 
     random = np.random.default_rng(seed)
-    state = _first_state(len(buckets), n_classes, prior, settings, random)
+    state = _first_state(len(factor), n_classes, prior, settings, random)
     watch = _Watch(settings, held[1])
     losses: list[float] = []
     steps = settings.epochs * m

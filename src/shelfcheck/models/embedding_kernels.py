@@ -47,7 +47,9 @@ def learn(
     """One pass of stochastic gradient descent over blocks of rows; several threads may share the vectors.
 
     A review is h = sum of x[j] * vectors[j] over its n-grams, x[j] = factor * tf(count) divided by their sum
-    (a mean) or their L2 norm; its logits are output @ h + bias. Vectors are changed without locks. The
+    (a mean) or their L2 norm; its logits are output @ h + bias. The last vector stands for the end of a text:
+    every row with a known n-gram holds it once, and it weighs the more the shorter the text. Vectors are
+    changed without locks. The
     output, which every row changes, is worked on in a copy of the thread's own and shared every
     `SYNC_ROWS` rows: two processors that write the same few lines of the cache wait for each other.
 
@@ -57,7 +59,7 @@ def learn(
         ids: uint32 (nnz), rows of `vectors` with counts.
         labels: int16 (n), 0..classes-1.
         blocks: int64, numbers of the blocks of `BLOCK` rows to visit, in order.
-        factor: float32 (features), weight of each n-gram.
+        factor: float32 (features), weight of each n-gram, and of the end.
         tf: float32 (MAX_COUNT), weight of a count.
         unit_norm: divide the weights by their L2 norm; by their sum when false.
         vectors: float32 (features, width), changed.
@@ -91,10 +93,11 @@ def learn(
     since = 0
     random = _mix(np.uint64(seed)) | np.uint64(1)
     threshold = np.uint64(dropout * 65536)
+    end = np.uint32(len(vectors) - 1)
     for b in range(len(blocks)):
         rate = np.float32(rate_first + (rate_last - rate_first) * b / len(blocks))
         for r in range(blocks[b] * BLOCK, min(n, (blocks[b] + 1) * BLOCK)):
-            if stops[r] - starts[r] > len(x):
+            if stops[r] - starts[r] >= len(x):
                 x = np.empty(2 * (stops[r] - starts[r]), np.float32)
                 features = np.empty(len(x), np.uint32)
             size = 0
@@ -114,6 +117,10 @@ def learn(
                 size += 1
             if size == 0:
                 continue
+            features[size] = end
+            x[size] = factor[end]
+            norm += factor[end] * factor[end] if unit_norm else factor[end]
+            size += 1
             norm = one / np.sqrt(norm) if unit_norm else one / norm
             for k in range(width):
                 h[k] = 0
@@ -237,6 +244,7 @@ def pool(
     """
     mask = np.uint32(ID_MASK)
     width = vectors.shape[1]
+    end = np.uint32(len(vectors) - 1)
     h = np.zeros(width, np.float32)
     for i in range(first, last):
         h[:] = 0
@@ -254,6 +262,10 @@ def pool(
                 h[k] += v * vectors[f, k]
         known[i - first] = n
         if n:
+            v = factor[end]
+            norm += v * v if unit_norm else v
+            for k in range(width):
+                h[k] += v * vectors[end, k]
             norm = np.float32(1) / np.sqrt(norm) if unit_norm else np.float32(1) / norm
         for k in range(width):
             out[i - first, k] = h[k] * norm

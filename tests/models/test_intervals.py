@@ -12,6 +12,7 @@ from sklearn.metrics import f1_score
 
 from shelfcheck.models.intervals import (
     coverage_at,
+    effective,
     expanded_tail,
     intervals,
     macro_f1,
@@ -115,9 +116,9 @@ def test_one_product_says_nothing_about_others():
 def test_expanded_tail_is_hesterbergs():
     # By hand for 10 groups: t = -2.262, sqrt(10 / 9) t = -2.384, of which the normal tail is .0086.
     t = stats.t.ppf(0.025, 9)
-    assert expanded_tail(np.full(10, 7)) == pytest.approx(stats.norm.cdf(np.sqrt(10 / 9) * t))
-    assert expanded_tail(np.full(10, 7)) == pytest.approx(0.0086, abs=2e-4)
-    assert expanded_tail(np.full(100_000, 1)) == pytest.approx(0.025, abs=1e-4)
+    assert expanded_tail(effective(np.full(10, 7))) == pytest.approx(stats.norm.cdf(np.sqrt(10 / 9) * t))
+    assert expanded_tail(effective(np.full(10, 7))) == pytest.approx(0.0086, abs=2e-4)
+    assert expanded_tail(100_000) == pytest.approx(0.025, abs=1e-4)
 
 
 def test_a_share_of_one_has_the_exact_bound():

@@ -23,6 +23,7 @@ from shelfcheck.models.intervals import (
     MOST_GROUPS,
     RESAMPLES,
     Interval,
+    effective,
     expanded_tail,
     interval,
     macro_f1,
@@ -152,7 +153,7 @@ def compare(
     f1 = float(_difference(whole, "f1")[0])
     if groups > 1:
         drawn = resampled(parts, resamples, seed)
-        tail = expanded_tail(np.bincount(cluster, minlength=groups))
+        tail = expanded_tail(effective(np.bincount(cluster, minlength=groups)))
         of_accuracy = interval(difference, _difference(drawn, "accuracy"), tail)
         of_f1 = interval(f1, _difference(drawn, "f1"), tail)
     else:

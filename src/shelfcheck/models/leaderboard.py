@@ -23,6 +23,7 @@ from shelfcheck.models.intervals import (
     MOST_GROUPS,
     RESAMPLES,
     Interval,
+    effective,
     expanded_tail,
     interval,
     intervals,
@@ -258,7 +259,7 @@ def _compared(rows: Sequence[Row], judged: Sequence[Judged], seed: int) -> list[
     at = np.concatenate([np.full(len(some), i) for i, some in enumerate(columns)])
     table = sums(cluster[np.concatenate(columns)], at, (groups, len(columns)))
     drawn = resampled({"hits": table}, RESAMPLES, seed)["hits"] if groups > 1 else None
-    tail = expanded_tail(np.bincount(cluster, minlength=groups))
+    tail = expanded_tail(effective(np.bincount(cluster, minlength=groups)))
     alone = best.clusters(len(cluster))[0]
     found, p_values = [], []
     for place, hit in enumerate(hits[1:], start=2):

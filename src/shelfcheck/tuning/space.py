@@ -108,6 +108,7 @@ _ALL: Final = (
             _real("idf_power", 0.0, 1.0),
             _real("relevance_power", 0.0, 1.0),
             _whole("word_ngrams", 1, 3),
+            _whole("rare_class_reviews", 0, 4000),
         ),
     ),
     Space(

@@ -120,7 +120,7 @@ def fit_calibrated(
     place[position] = np.arange(len(position))
     labels = place[examples.label[held]]
     held, labels = held[labels >= 0], labels[labels >= 0]
-    logits = model.logits_of(examples, held, settings.run.threads)
+    logits = model.logits_of(examples, held, settings.run.threads, progress)
     calibration = Calibration.fit(logits, labels, product_weights(product_codes(given.encoded)[held]))
     facts = {
         **model.facts,
@@ -181,7 +181,7 @@ def evaluate_held_out(
     examples = replace(examples, encoded=given.encoded)
     parts = split.split(given.encoded, settings.train)
     started = time.perf_counter()
-    found, table = judge(model, examples, np.flatnonzero(parts.test), settings.run.threads)
+    found, table = judge(model, examples, np.flatnonzero(parts.test), settings.run.threads, progress)
     speed = round(found.reviews / max(time.perf_counter() - started, 1e-9))
     if prepared_dir is not None:
         speed = reviews_per_second(model, sample_texts(prepared_dir), settings.run.threads)
@@ -218,7 +218,11 @@ def _columns(examples: Examples, table: pa.Table, prepared_dir: str | Path | Non
 
 
 def judge(
-    model: Model, examples: Examples, rows: npt.NDArray[np.int64], threads: int = 0
+    model: Model,
+    examples: Examples,
+    rows: npt.NDArray[np.int64],
+    threads: int = 0,
+    progress: Progress | None = None,
 ) -> tuple[Evaluation, pa.Table]:
     """Judge a model on some reviews; those of classes it does not know are only counted.
 
@@ -233,7 +237,7 @@ def judge(
             "Raise train.test_share, or add reviews."
         )
     rows, labels = rows[known], labels[known]
-    logits = model.logits_of(examples, rows, threads)
+    logits = model.logits_of(examples, rows, threads, progress)
     chances = np.exp(model.calibration.log_probabilities(logits))
     found = evaluate(
         labels,

@@ -62,7 +62,8 @@ class WordVectors:
         Raises:
             KeyError: it has none: it is too rare.
         """
-        return self.vectors[self._place(word)]
+        found: Floats = self.vectors[self._place(word)]
+        return found
 
     def nearest(self, word: str, k: int = 10) -> list[tuple[str, float]]:
         """The words that are used most nearly like one, with their cosine (-1..1), best first.

@@ -11,6 +11,7 @@ Every function takes `config` (a TOML file) and `overrides` (dotted key -> value
 
 from __future__ import annotations
 
+import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from shelfcheck import pipeline
 from shelfcheck.errors import MissingExtraError, NotEnoughDataError, UsageError
 from shelfcheck.progress import NullProgress
 from shelfcheck.settings_file import resolve
-from shelfcheck.workspace import Workspace
+from shelfcheck.workspace import Workspace, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -186,7 +187,7 @@ def tune(
     examples = replace(examples, encoded=labelled(examples.encoded, resolved.train).encoded)
     manifest = home.manifest(pipeline.PREPARED)
     name = f"{chosen}-{resolved.train.label}{'' if space == 'default' else f'-{space}'}"
-    return tune_examples(
+    result = tune_examples(
         examples,
         resolved,
         wanted,
@@ -200,6 +201,10 @@ def tune(
         made_for="" if manifest is None else manifest.fingerprint,
         afresh=force,
     )
+    with (home.root / pipeline.TUNING_HISTORY).open("a", encoding="utf-8") as file:  # the report watches it
+        told = {"at": utc_now(), "study": name, "trials": result.trials.num_rows, "best": result.best_value}
+        file.write(json.dumps(told) + "\n")
+    return result
 
 
 def evaluate(

@@ -37,6 +37,7 @@ MISPLACED_REVIEWS: Final = "misplaced_reviews"
 MISCATEGORISED_PRODUCTS: Final = "miscategorised_products"
 REPORT: Final = "report"
 REGISTRY_HISTORY: Final = "models/history.jsonl"  # grows with every registration and promotion
+TUNING_HISTORY: Final = "tuning/history.jsonl"  # grows with every call of `tune`
 
 
 def _run_prepare(context: Context) -> Mapping[str, Any]:
@@ -111,7 +112,7 @@ def _run_report(context: Context) -> Mapping[str, Any]:
     from shelfcheck.report import ReportInputs, write_report  # noqa: PLC0415
 
     page = context.out / "report.html"
-    history = context.inputs.get(REGISTRY_HISTORY)
+    history, tuned = context.inputs.get(REGISTRY_HISTORY), context.inputs.get(TUNING_HISTORY)
     write_report(
         ReportInputs(
             prepared=context.inputs[PREPARED],
@@ -120,6 +121,7 @@ def _run_report(context: Context) -> Mapping[str, Any]:
             misplaced_reviews=context.inputs.get(MISPLACED_REVIEWS),
             miscategorised_products=context.inputs.get(MISCATEGORISED_PRODUCTS),
             registry=None if history is None else history.parent.parent,
+            tuning=None if tuned is None else tuned.parent,
         ),
         page,
         context.settings,
@@ -217,7 +219,7 @@ STAGES: Final = (
         settings=("report",),
         run=_run_report,
         optional=(MODEL, EVALUATION, MISPLACED_REVIEWS, MISCATEGORISED_PRODUCTS),
-        watches=(REGISTRY_HISTORY,),
+        watches=(REGISTRY_HISTORY, TUNING_HISTORY),
     ),
 )
 """Every stage, in the order in which they run."""

@@ -18,6 +18,7 @@ from shelfcheck.config import validate
 from shelfcheck.errors import UsageError, WorkspaceError
 from shelfcheck.models.examples import Examples
 from shelfcheck.progress import NullProgress
+from shelfcheck.report import ReportInputs, write_report
 from shelfcheck.settings_file import resolve
 from shelfcheck.tuning import SPACES, space_of, tune
 from shelfcheck.tuning.objective import Task, macro_f1
@@ -214,6 +215,8 @@ def test_command_tunes_and_train_takes_the_best(workspace, tmp_path):
     assert told["folder"].endswith("tuning/linear-product_category")
     assert set(told["best"]) == {one.name for one in space_of("linear").dimensions}
     trained = api.train(workspace, config=told["config"], overrides={"run.threads": 1})
+    report = write_report(ReportInputs(tuning=workspace / "tuning"), tmp_path / "r.html", validate({}))
+    assert 'id="chart-study-0-history"' in report.read_text(encoding="utf-8")
     card = json.loads((trained.folder / "card.json").read_text(encoding="utf-8"))
     assert {name: card["settings"][name] for name in told["best"]} == told["best"]
 

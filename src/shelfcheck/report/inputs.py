@@ -38,6 +38,7 @@ class ReportInputs:
         misplaced_reviews: folder with `findings.parquet` and `summary.json`.
         miscategorised_products: folder with `findings.parquet` and `summary.json`.
         registry: a workspace whose registered models are compared.
+        tuning: the folder of the studies that `tune` left.
         title: heading of the page.
         made_at: when it was made, ISO 8601; now when None, left out when empty.
         stages: what the run did, in order.
@@ -50,6 +51,7 @@ class ReportInputs:
     misplaced_reviews: Path | None = None
     miscategorised_products: Path | None = None
     registry: Path | None = None
+    tuning: Path | None = None
     title: str = "Shelfcheck report"
     made_at: str | None = None
     stages: tuple[StageTime, ...] = ()

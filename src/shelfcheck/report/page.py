@@ -39,6 +39,7 @@ from shelfcheck.report.findings import read_findings
 from shelfcheck.report.models import COLUMNS as MODEL_COLUMNS
 from shelfcheck.report.models import rankings
 from shelfcheck.report.overview import overview
+from shelfcheck.report.studies import read_studies
 from shelfcheck.report.wording import about, day, number, percent, ratio, words
 from shelfcheck.workspace import utc_now, write_atomically
 
@@ -66,6 +67,7 @@ _SECTIONS: Final = (
     ("intake", "What came in"),
     ("quality", "Model quality"),
     ("models", "Models compared"),
+    ("tuning", "Tuning"),
     ("about", "How this was made"),
 )
 
@@ -108,7 +110,9 @@ def render(inputs: ReportInputs, settings: Settings) -> str:
     review_list = review_cards(reviews.rows, normalise) if reviews else []
     product_list = product_cards(products.rows, normalise) if products else []
     models, model_charts = ((), {}) if inputs.registry is None else rankings(inputs.registry)
-    drawn = _charts(intake, evaluation, reviews, products) | model_charts
+    studies = () if inputs.tuning is None else read_studies(inputs.tuning)
+    study_charts = {chart.name: chart for study in studies for chart in study.charts}
+    drawn = _charts(intake, evaluation, reviews, products) | model_charts | study_charts
     style = _asset("assets/report.css")
     scripts = [_script(name) for name in _SCRIPTS]
     made = utc_now() if inputs.made_at is None else inputs.made_at
@@ -127,7 +131,11 @@ def render(inputs: ReportInputs, settings: Settings) -> str:
                 {"config": CONFIG, "specs": {chart.name: chart.spec for chart in drawn.values()}}
             ),
             charts=drawn,
-            contents=[(name, title, _short(counts.get(name))) for name, title in _SECTIONS],
+            contents=[
+                (name, title, _short(counts.get(name)))
+                for name, title in _SECTIONS
+                if name != "tuning" or studies
+            ],
             overview=overview(intake, evaluation, reviews, products),
             intake=intake,
             intake_bar=_intake_bar(intake),
@@ -135,6 +143,7 @@ def render(inputs: ReportInputs, settings: Settings) -> str:
             split=split_sentence(evaluation.notes) if evaluation else "",
             slices=[name for name in drawn if name.startswith("by-")],
             models=models,
+            studies=studies,
             model_columns=MODEL_COLUMNS,
             reviews=reviews,
             products=products,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from shelfcheck.report.plain import PlainSection, PlainTable, write_plain
+from shelfcheck.report.studies import StudyPart, write_study_part
 from shelfcheck.report.wording import plural, words
 from shelfcheck.tuning.charts import history_chart, parallel_chart, said, slice_chart
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def write_page(path: Path, result: TuningResult, space: Space, metric: str, *, best_file: str) -> Path:
-    """Write a study as one HTML file that opens offline."""
+    """Write a study as one HTML file that opens offline, and its charts for the report."""
     trials = result.trials
     done = trials.column("state").to_pylist().count("done")
     sentences = [
@@ -38,10 +39,12 @@ def write_page(path: Path, result: TuningResult, space: Space, metric: str, *, b
     charts = [history_chart(trials, metric)]
     if done:
         charts.append(parallel_chart(trials, space, metric))
+    title = f"Tuning {words(space.model)}"
+    write_study_part(path.parent, StudyPart(title, tuple(sentences), tuple(charts)))
     slices = tuple(slice_chart(trials, one, metric) for one in space.dimensions)
     return write_plain(
         path,
-        f"Tuning {words(space.model)}",
+        title,
         (
             PlainSection("study", "Study", tuple(sentences), tuple(charts), tuple(tables)),
             PlainSection(

@@ -79,7 +79,8 @@ def _share(rows: Floats, simulated: Floats) -> float:
     # Poisson slack on the rows beyond, in place of the paper's uniform bound, which is loose.
     bound = (beyond + 2 * np.sqrt(beyond + 1)) / (tail * len(rows))
     best = int(np.argmin(bound))
-    return float(np.clip(beyond[best] / (tail[best] * len(rows)), 0.0, 0.5))
+    # One row more than seen: in a small shop no row may lie beyond, and a share of nothing finds nothing.
+    return float(np.clip((beyond[best] + 1) / (tail[best] * len(rows)), 0.0, 0.5))
 
 
 def _pairs(edges: Floats, keep: npt.NDArray[np.bool_]) -> list[tuple[float, float]]:

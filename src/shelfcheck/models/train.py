@@ -65,8 +65,11 @@ def train(
     Raises:
         NotEnoughDataError: there are fewer than two classes to learn.
     """
+    started = time.perf_counter()
     examples = open_examples(encoded_dir, prepared_dir, cache)
     model = fit_calibrated(examples, settings, examples.encoded.bucket, progress)
+    # What it cost is told by the manifest, not by the card: the same model has the same files.
+    seconds = time.perf_counter() - started
     model.save(out_dir)
     return {
         "model": model.name,
@@ -76,8 +79,8 @@ def train(
         "categories_learned": len(model.categories),
         "categories_skipped": len(model.facts["categories_skipped"]),
         "calibration_scale": round(model.calibration.scale, 4),
-        "train_seconds": model.facts["train_seconds"],
-        "peak_memory_mb": model.facts["peak_memory_mb"],
+        "train_seconds": round(seconds, 3),
+        "peak_memory_mb": peak_memory_mb(),
     }
 
 
@@ -106,7 +109,6 @@ def fit_calibrated(
         bucket: bucket of each review's product, (n); a salted draw, or those of `examples` when None.
         progress: told the reviews met.
     """
-    started = time.perf_counter()
     given = labelled(examples.encoded, settings.train)
     examples = replace(examples, encoded=given.encoded)
     parts = split.split(given.encoded, settings.train, bucket)
@@ -134,8 +136,6 @@ def fit_calibrated(
         "categories_skipped": given.dropped,
         "reviews_without_label": given.unlabelled,
         "training_reviews": len(rows),
-        "train_seconds": round(time.perf_counter() - started, 3),
-        "peak_memory_mb": peak_memory_mb(),
     }
     return replace(model, calibration=calibration, facts=facts)  # type: ignore[type-var] # all are dataclasses
 

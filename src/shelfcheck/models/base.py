@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self
 import numpy as np
 
 from shelfcheck.errors import WorkspaceError
+from shelfcheck.models.calibration import MOST_REVIEWS
 from shelfcheck.schema import REVIEW_BODY, REVIEW_HEADLINE
 
 if TYPE_CHECKING:
@@ -59,12 +60,14 @@ class Model(ABC):
         calibration: how its logits become probabilities.
         facts: more for the card: rows, seed, loss, seconds.
         name: what `--model` calls it.
+        most_held: reviews that it is calibrated on, at most.
     """
 
     categories: tuple[str, ...]
     calibration: Calibration
     facts: dict[str, Any]
     name: ClassVar[str]
+    most_held: ClassVar[int] = MOST_REVIEWS
 
     @classmethod
     @abstractmethod

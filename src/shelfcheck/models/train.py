@@ -122,8 +122,11 @@ def fit_calibrated(
     place[position] = np.arange(len(position))
     labels = place[examples.label[held]]
     held, labels = held[labels >= 0], labels[labels >= 0]
+    weights = product_weights(product_codes(given.encoded)[held])
+    step = max(1, -(-len(held) // model.most_held))  # shuffled, so any stride is a fair sample
+    held, labels, weights = held[::step], labels[::step], weights[::step]
     logits = model.logits_of(examples, held, settings.run.threads, progress)
-    calibration = Calibration.fit(logits, labels, product_weights(product_codes(given.encoded)[held]))
+    calibration = Calibration.fit(logits, labels, weights)
     facts = {
         **model.facts,
         "label": settings.train.label,

@@ -62,6 +62,7 @@ class TransformerModel(Model):
     facts: dict[str, Any] = field(default_factory=dict)
 
     name: ClassVar[str] = "transformer"
+    most_held: ClassVar[int] = 5000  # two numbers are found on them, and a processor reads tens a second
 
     @classmethod
     def learn(

@@ -314,6 +314,7 @@ def run_stages(
                 skipped[stage.name] = str(error)
                 continue
             results.append(result)
+            _register(workspace, settings, results)
             for name, top in _TOP_FILES.get(stage.name, {}).items():
                 if not result.fresh or not (workspace.root / top).exists():
                     copy_atomically(result.folder / name, workspace.root / top)
@@ -323,6 +324,19 @@ def run_stages(
         if sources:
             write_atomically(workspace.root / REMEMBERED_FILE, remember(settings))
     return RunResult(workspace.root, tuple(results), skipped)
+
+
+def _register(workspace: Workspace, settings: Settings, results: Sequence[StageResult]) -> None:
+    """Make the model that was just judged a version; the same files make no second one."""
+    from shelfcheck.models.registry import Registry  # noqa: PLC0415
+
+    judged = results[-1]
+    if judged.stage != EVALUATION or judged.fresh:
+        return
+    trained = next((result for result in results if result.stage == MODEL), None)
+    if trained is not None:
+        counts = {"split": settings.train.split, **trained.counts, **judged.counts}
+        Registry(workspace.root).register(trained.folder, judged.folder, counts)
 
 
 def closure(targets: Sequence[str]) -> set[str]:

@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 
 from shelfcheck import schema
 from shelfcheck.errors import WorkspaceError
+from shelfcheck.interrupts import deferred
 from shelfcheck.prepare.falls import FallStream
 from shelfcheck.prepare.limits import RejectedLimit
 from shelfcheck.prepare.months import STORED_SCHEMA, MonthSlice, MonthWriter, split_by_month
@@ -124,8 +125,9 @@ class _Run:
         self.tallies = [Tally() for _ in self.sources]
 
     def all(self) -> PrepareSummary:
-        from shelfcheck.engines.duckdb import DuckDB  # noqa: PLC0415 - loads DuckDB
-        from shelfcheck.prepare.duplicates import find_falls, write_falls  # noqa: PLC0415 - loads Numba
+        with deferred():  # DuckDB's module aborts the process when Ctrl-C comes while it is loaded
+            from shelfcheck.engines.duckdb import DuckDB  # noqa: PLC0415 - loads DuckDB
+            from shelfcheck.prepare.duplicates import find_falls, write_falls  # noqa: PLC0415 - loads Numba
 
         fixed = fixed_bounds(self.settings.prepare)
         self.first_pass(fixed)

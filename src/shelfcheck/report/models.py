@@ -54,7 +54,7 @@ class Ranking:
 
 
 def rankings(workspace: Path) -> tuple[tuple[Ranking, ...], dict[str, Chart]]:
-    """The rankings of a workspace's registry, and their charts by name; nothing where none is registered.
+    """The rankings of a workspace's registry, and their charts by name; nothing with one model only.
 
     Raises:
         WorkspaceError: the registry cannot be read.
@@ -63,9 +63,12 @@ def rankings(workspace: Path) -> tuple[tuple[Ranking, ...], dict[str, Chart]]:
     from shelfcheck.models.registry import Registry  # noqa: PLC0415
 
     registry = Registry(workspace)
+    versions = registry.versions()
+    if len(versions) < 2:
+        return (), {}
     found = []
     charts: dict[str, Chart] = {}
-    for place, group in enumerate(leaderboard(registry.versions(), registry.aliases()).groups):
+    for place, group in enumerate(leaderboard(versions, registry.aliases()).groups):
         own = {}
         if group.reviews and len(group.rows) > 1 and place < _MOST_DRAWN:
             own = {

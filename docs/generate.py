@@ -28,7 +28,10 @@ def _cli() -> str:
         "results go to standard output, and `--json` makes them JSON.",
         "",
     ]
-    context = click.Context(cli, info_name="shelfcheck", max_content_width=88, terminal_width=88)
+    names = cli.context_settings["help_option_names"]
+    context = click.Context(
+        cli, info_name="shelfcheck", max_content_width=88, terminal_width=88, help_option_names=names
+    )
     for name in COMMANDS:
         command = cli.get_command(context, name)
         if command is None:  # pragma: no cover - COMMANDS names only commands

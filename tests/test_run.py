@@ -150,7 +150,7 @@ def test_ctrl_c_is_told_and_leaves_nothing_half_written(reviews, tmp_path):
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate(timeout=60)
-    # Python ends itself by the signal where Ctrl-C met an exec() of some library; a shell sees 130 either way.
+    # Python ends itself by the signal where Ctrl-C met an exec() of some library; a shell sees 130.
     assert process.returncode in (130, -signal.SIGINT), told
     assert "Interrupted" in told
     assert "Traceback" not in told

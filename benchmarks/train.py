@@ -176,7 +176,7 @@ def run(prepared: Path, home: Path, options: argparse.Namespace) -> dict[str, li
             elif peer == "body":
                 row = linear(body, settings, bucket, body_seconds)
             else:
-                row = linear(both, settings, bucket, both_seconds)
+                row = linear(both, settings_for(both.fields, options), bucket, both_seconds)
             found[peer].append(row)
             print(f"split {salt}: {NAMES[peer]}: " + "  ".join(f"{v:.4f}" for v in row), flush=True)
         print(

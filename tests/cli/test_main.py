@@ -59,7 +59,6 @@ def test_every_command_has_help_with_examples(name):
         (["train", "--config", "none.toml"], 2, "none.toml: no such file"),
         (["train"], 1, "shelfcheck prepare SOURCE"),
         (["run", "--source", "nothing-here.tsv"], 1, "nothing-here.tsv"),
-        (["run", "--source", "s3://bucket/reviews"], 2, "pip install 'shelfcheck[aws]'"),
     ],
 )
 def test_wrong_use_is_told_without_a_traceback(tmp_path, arguments, code, told):

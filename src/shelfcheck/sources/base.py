@@ -12,7 +12,7 @@ from shelfcheck import schema
 from shelfcheck.config import SourceSettings
 from shelfcheck.errors import SourceError
 from shelfcheck.sources.checks import Rejects, canonical
-from shelfcheck.sources.files import READ_ERRORS, UnreadableError
+from shelfcheck.sources.files import UnreadableError, read_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -105,7 +105,7 @@ class Source:
                 started = True
                 yield from self._batches(chunk, rejects, batch_rows, chunk.position - position)
                 position = chunk.position
-        except (SourceError, *READ_ERRORS) as error:
+        except (SourceError, *read_errors()) as error:
             if self.named and not started:
                 raise _as_source_error(self.path, error) from error
             logging.getLogger(__name__).warning("%s: %s", self.path, error)

@@ -7,6 +7,7 @@ is damaged does not raise: it hands out what came before, and `broken` says what
 from __future__ import annotations
 
 import hashlib
+import sys
 import zlib
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,8 +30,6 @@ BLOCK_BYTES: Final = 8 << 20  # decompressed bytes handed on at once
 MAX_LINE_BYTES: Final = 16 << 20  # a longer line is no review; it is rejected unread
 _INPUT_BYTES: Final = 256 << 10  # compressed bytes read at once
 
-READ_ERRORS: Final = (OSError, EOFError, ValueError)  # pyarrow's errors are among them
-
 
 class UnreadableError(SourceError):
     """A file cannot be read as what it is; `reason` is the code of its rejected row."""
@@ -50,6 +49,27 @@ def local_path(path: str) -> str:
     return path.removeprefix("file://")
 
 
+def read_errors() -> tuple[type[Exception], ...]:
+    """What opening, listing or reading a path or URL may raise: the world's fault.
+
+    Errors of S3's client descend from `Exception` alone. Written as `except read_errors()`, it is called
+    when something was raised, so the client is loaded by then or was not needed.
+    """
+    botocore = sys.modules.get("botocore.exceptions")
+    of_client = (botocore.BotoCoreError, botocore.ClientError) if botocore else ()
+    return (OSError, EOFError, ImportError, ValueError, *of_client)  # pyarrow's are among them
+
+
+def reason_of(error: Exception) -> str:
+    """What an error says, with the way out where its own words do not tell it."""
+    if "credentials" in str(error).lower():
+        return (
+            f"{error}. You can fix this by setting AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
+            " A public bucket needs none: set FSSPEC_S3_ANON=true."
+        )
+    return str(error)
+
+
 @contextmanager
 def open_binary(path: str) -> Iterator[IO[bytes]]:
     """Open a local path or URL for reading.
@@ -59,8 +79,8 @@ def open_binary(path: str) -> Iterator[IO[bytes]]:
     """
     try:
         file = _open(path)
-    except (OSError, ImportError, ValueError) as error:
-        raise UnreadableError(f"{path}: cannot be opened: {error}") from error
+    except read_errors() as error:
+        raise UnreadableError(f"{path}: cannot be opened: {reason_of(error)}") from error
     try:
         yield file
     finally:
@@ -100,8 +120,8 @@ class ByteStream:
             return data
         try:
             data = self._file.read(size)
-        except READ_ERRORS as error:
-            self.broken = f"read error: {error}"
+        except read_errors() as error:
+            self.broken = f"read error: {reason_of(error)}"
             return b""
         self.position += len(data)
         return data
@@ -181,7 +201,7 @@ class _Zstd(ByteStream):
         buffer = bytearray(b"\xff") * size
         try:
             n = self._stream.readinto(buffer)
-        except READ_ERRORS as error:
+        except read_errors() as error:
             self.broken = f"damaged zstd stream: {error}"
             return bytes(buffer.rstrip(b"\xff"))
         return bytes(memoryview(buffer)[:n])
@@ -212,7 +232,7 @@ def open_stream(path: str) -> Iterator[ByteStream]:
     with open_binary(path) as file:
         try:
             magic = file.read(4)
-        except READ_ERRORS as error:
+        except read_errors() as error:
             raise UnreadableError(f"{path}: cannot be read: {error}") from error
         check_magic(path, magic)
         if magic.startswith(GZIP_MAGIC):
@@ -356,7 +376,7 @@ def facts(path: str) -> FileFacts:
         else:
             stat = Path(local_path(path)).stat()
             size, version = stat.st_size, stat.st_mtime_ns
-    except (OSError, ImportError, ValueError) as error:
-        raise UnreadableError(f"{path}: cannot be read: {error}") from error
+    except read_errors() as error:
+        raise UnreadableError(f"{path}: cannot be read: {reason_of(error)}") from error
     digest = hashlib.sha256(f"{path}\0{size}\0{version}".encode()).hexdigest()[:32]
     return FileFacts(size, digest)

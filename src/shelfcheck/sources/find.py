@@ -14,7 +14,14 @@ from shelfcheck.sources import pds
 from shelfcheck.sources.base import Source
 from shelfcheck.sources.categories import normalise_name
 from shelfcheck.sources.detect import detect, has_data_name
-from shelfcheck.sources.files import UnreadableError, facts, is_url, local_path
+from shelfcheck.sources.files import (
+    UnreadableError,
+    facts,
+    is_url,
+    local_path,
+    read_errors,
+    reason_of,
+)
 from shelfcheck.sources.metadata import category_of_name, stem
 
 if TYPE_CHECKING:
@@ -130,8 +137,8 @@ def _expand_url(spec: str) -> Iterator[_Found]:
         if spec.startswith("s3:"):
             raise MissingExtraError(f"Reading {spec}", "aws") from error
         raise SourceError(f"{spec}: {error}. You can fix this by installing that package.") from error
-    except (OSError, ValueError) as error:
-        raise SourceError(f"{spec}: cannot be listed: {error}") from error
+    except read_errors() as error:
+        raise SourceError(f"{spec}: cannot be listed: {reason_of(error)}") from error
     if not paths:
         raise SourceError(f"{spec}: no file there. Check the URL.")
     for path in paths:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shelfcheck.sources.base import Chunk
-from shelfcheck.sources.files import READ_ERRORS, UnreadableError, is_url, local_path, open_binary
+from shelfcheck.sources.files import UnreadableError, is_url, local_path, open_binary, read_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -55,7 +55,7 @@ def chunks(
                     columns = {name: batch.column(column) for name, column in mapping.items()}
                     row += batch.num_rows
                     yield Chunk(columns, lines, size * row // max(total, 1))
-            except READ_ERRORS as error:
+            except read_errors() as error:
                 while row < end:
                     for _ in range(min(batch_rows, end - row)):
                         row += 1
@@ -77,7 +77,7 @@ class _opened:  # noqa: N801 - a context manager function in all but name
         source = self._opening.__enter__() if self._opening else local_path(self._path)
         try:
             self._file = pq.ParquetFile(source, pre_buffer=False, buffer_size=1 << 20)
-        except READ_ERRORS as error:
+        except read_errors() as error:
             if self._opening:
                 self._opening.__exit__(None, None, None)
             raise UnreadableError(

@@ -224,6 +224,9 @@ STAGES: Final = (
 )
 """Every stage, in the order in which they run."""
 
+MAIN_JOB: Final = tuple(stage.name for stage in STAGES if stage.main)
+"""What `shelfcheck run` makes; the others are made when they are asked for."""
+
 # What people open stands at the workspace's top under a name that never changes.
 _TOP_FILES: Final = {
     MISPLACED_REVIEWS: {

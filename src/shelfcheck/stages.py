@@ -66,6 +66,7 @@ class Stage:
         optional: those of `needs` that it can do without; `Context.inputs` then lacks them.
         watches: files of the workspace, not artefacts, that its result depends on where they are.
         version: raised when the same inputs give another result.
+        main: whether `shelfcheck run` makes it.
     """
 
     name: str
@@ -77,6 +78,7 @@ class Stage:
     optional: tuple[str, ...] = ()
     watches: tuple[str, ...] = ()
     version: int = 1
+    main: bool = True
 
 
 @dataclass(frozen=True)

@@ -105,7 +105,7 @@ class Source:
                 started = True
                 yield from self._batches(chunk, rejects, batch_rows, chunk.position - position)
                 position = chunk.position
-        except (SourceError, *read_errors()) as error:
+        except read_errors(SourceError) as error:
             if self.named and not started:
                 raise _as_source_error(self.path, error) from error
             logging.getLogger(__name__).warning("%s: %s", self.path, error)

@@ -49,23 +49,23 @@ def local_path(path: str) -> str:
     return path.removeprefix("file://")
 
 
-def read_errors() -> tuple[type[Exception], ...]:
-    """What opening, listing or reading a path or URL may raise: the world's fault.
+def read_errors(*more: type[Exception]) -> tuple[type[Exception], ...]:
+    """What opening, listing or reading a path or URL may raise: the world's fault; and `more`.
 
     Errors of S3's client descend from `Exception` alone. Written as `except read_errors()`, it is called
     when something was raised, so the client is loaded by then or was not needed.
     """
     botocore = sys.modules.get("botocore.exceptions")
     of_client = (botocore.BotoCoreError, botocore.ClientError) if botocore else ()
-    return (OSError, EOFError, ImportError, ValueError, *of_client)  # pyarrow's are among them
+    return (*more, OSError, EOFError, ImportError, ValueError, *of_client)  # pyarrow's are among them
 
 
 def reason_of(error: Exception) -> str:
     """What an error says, with the way out where its own words do not tell it."""
     if "credentials" in str(error).lower():
         return (
-            f"{error}. You can fix this by setting AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE."
-            " A public bucket needs none: set FSSPEC_S3_ANON=true."
+            f"{error}. You can fix this by setting AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+            "or AWS_PROFILE. A public bucket needs none: set FSSPEC_S3_ANON=true."
         )
     return str(error)
 

@@ -1,13 +1,4 @@
-"""Shelfcheck from Python: one function a command, with the command's name and arguments.
-
-    from shelfcheck import api
-
-    result = api.run("reviews/*.tsv.gz", workspace="shop")
-    findings = pyarrow.parquet.read_table("shop/misplaced_reviews.parquet")
-
-Every function takes `config` (a TOML file) and `overrides` (dotted key -> value), which count as
-`--config` and `--set` do, and `progress`, which is told how far the work is.
-"""
+"""Models: train, tune, evaluate, compare, predict, serve."""
 
 from __future__ import annotations
 
@@ -15,9 +6,10 @@ import json
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal
 
 from shelfcheck import pipeline
+from shelfcheck.api._shared import open_model, run_targets, sources_of, specs_of, version_name
 from shelfcheck.errors import MissingExtraError, NotEnoughDataError, UsageError
 from shelfcheck.progress import NullProgress
 from shelfcheck.settings_file import resolve
@@ -26,71 +18,13 @@ from shelfcheck.workspace import Workspace, utc_now
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from shelfcheck.config import Settings
-    from shelfcheck.demo import Score
-    from shelfcheck.models.base import Model
+    from shelfcheck.api._shared import Paths
     from shelfcheck.models.evaluation import Evaluation
     from shelfcheck.models.leaderboard import Leaderboard
-    from shelfcheck.models.registry import Change, Registry, Version
-    from shelfcheck.pipeline import RunResult
     from shelfcheck.predict.batch import Predicted
     from shelfcheck.progress import Progress
-    from shelfcheck.sources.demo import GeneratedFiles
     from shelfcheck.stages import StageResult
     from shelfcheck.tuning import TuningResult
-
-AUDITS: Final = (pipeline.MISPLACED_REVIEWS, pipeline.MISCATEGORISED_PRODUCTS)
-
-Paths: TypeAlias = "str | Path | Sequence[str | Path]"
-
-
-def run(
-    source: Paths,
-    workspace: str | Path,
-    *,
-    config: str | Path | None = None,
-    overrides: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
-    force: bool = False,
-) -> RunResult:
-    """Run the main job: raw reviews in, ranked findings and a report out.
-
-    Stages that are fresh are skipped; a killed run goes on where it stopped.
-
-    Args:
-        source: files, folders, globs or URLs of raw reviews.
-        workspace: the folder for all artefacts; `report.html` and the findings stand at its top.
-        config: a TOML file of settings.
-        overrides: dotted key -> value, stronger than the file.
-        progress: told how far the work is.
-        force: run every stage even if it is fresh.
-
-    Raises:
-        ShelfcheckError: the input, the settings or the workspace cannot be used.
-    """
-    every = [stage.name for stage in pipeline.STAGES]
-    return _run(every, source, workspace, config=config, overrides=overrides, progress=progress, force=force)
-
-
-def prepare(
-    source: Paths,
-    workspace: str | Path,
-    *,
-    config: str | Path | None = None,
-    overrides: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
-    force: bool = False,
-) -> StageResult:
-    """Read, check, clean and store reviews by month. Arguments as for `run`."""
-    return _run(
-        [pipeline.PREPARED],
-        source,
-        workspace,
-        config=config,
-        overrides=overrides,
-        progress=progress,
-        force=force,
-    ).stages[-1]
 
 
 def train(
@@ -115,9 +49,9 @@ def train(
         "progress": progress,
         "force": force,
     }
-    trained = _run([pipeline.MODEL], (), workspace, **given).stages[-1]
+    trained = run_targets([pipeline.MODEL], (), workspace, **given).stages[-1]
     try:
-        judged = _run([pipeline.EVALUATION], (), workspace, **given).stages[-1]
+        judged = run_targets([pipeline.EVALUATION], (), workspace, **given).stages[-1]
     except NotEnoughDataError:
         judged = None
     from shelfcheck.models.registry import Registry  # noqa: PLC0415 - loaded where it is needed
@@ -243,12 +177,12 @@ def evaluate(
     from shelfcheck.models.registry import Registry  # noqa: PLC0415 - loaded where it is needed
     from shelfcheck.predict import evaluating  # noqa: PLC0415 - loads NumPy
 
-    specs = _specs(data)
+    specs = specs_of(data)
     registry = Registry(workspace)
     if specs:
-        models = {_version_name(registry, model or "champion"): _model(workspace, model)}
+        models = {version_name(registry, model or "champion"): open_model(workspace, model)}
         if against is not None:
-            models[_version_name(registry, against)] = _model(workspace, against)
+            models[version_name(registry, against)] = open_model(workspace, against)
         encoded = Workspace(workspace).manifest(pipeline.ENCODED)
         return evaluating.evaluate_data(
             models,
@@ -263,7 +197,7 @@ def evaluate(
         raise UsageError("held_out says what is judged of data. Name some, or leave it out.")
     if model is None:
         given: dict[str, Any] = {"config": config, "overrides": overrides, "progress": progress}
-        folder = _run([pipeline.EVALUATION], (), workspace, force=force, **given).stages[-1].folder
+        folder = run_targets([pipeline.EVALUATION], (), workspace, force=force, **given).stages[-1].folder
         folders = {"the model": folder}
     else:
         chosen = registry.resolve(model)
@@ -324,12 +258,12 @@ def predict(
         ShelfcheckError: there is no model, or the input cannot be read.
     """
     settings = resolve(config, overrides, workspace).settings
-    chosen = _model(workspace, model)
+    chosen = open_model(workspace, model)
     from shelfcheck.predict.batch import predict as predict_sources  # noqa: PLC0415 - loads pyarrow
 
     return predict_sources(
         chosen,
-        _sources(source, settings),
+        sources_of(source, settings),
         output,
         progress or NullProgress(),
         threads=settings.run.threads,
@@ -355,184 +289,11 @@ def predict_text(
         top: most categories to name.
         words: most terms to name.
     """
-    chosen = _model(workspace, model)
+    chosen = open_model(workspace, model)
     chances = chosen.predict_proba([text], [headline])[0]
     best = sorted(zip(chosen.categories, chances.tolist(), strict=True), key=lambda item: -item[1])
     found = chosen.explain(headline, text, k=words)
     return TextPrediction(best[:top], found.against, [(term, weight) for term, weight in found.terms])
-
-
-def audit(
-    workspace: str | Path,
-    kinds: Sequence[str] = AUDITS,
-    *,
-    config: str | Path | None = None,
-    overrides: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
-    force: bool = False,
-) -> dict[str, StageResult]:
-    """Find what is wrong, by out-of-fold predictions. Arguments as for `run`.
-
-    `kinds` names the audits wanted: `misplaced_reviews`, `miscategorised_products`.
-
-    Returns:
-        Kind -> result, whose folder holds `findings.parquet`, `findings.csv`, `summary.json`.
-    """
-    results = _run(
-        list(kinds), (), workspace, config=config, overrides=overrides, progress=progress, force=force
-    )
-    return {kind: results.stage(kind) for kind in kinds}
-
-
-def report(
-    workspace: str | Path,
-    *,
-    config: str | Path | None = None,
-    overrides: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
-    force: bool = False,
-) -> Path:
-    """Write the report as one HTML file that opens offline. Arguments as for `run`.
-
-    Returns:
-        The page's path.
-    """
-    return (
-        _run(
-            [pipeline.REPORT],
-            (),
-            workspace,
-            config=config,
-            overrides=overrides,
-            progress=progress,
-            force=force,
-        ).workspace
-        / "report.html"
-    )
-
-
-def generate(
-    output: str | Path,
-    *,
-    reviews: int,
-    seed: int = 0,
-    format: Literal["parquet", "tsv"] = "parquet",  # noqa: A002 - the command's flag
-    progress: Progress | None = None,
-) -> GeneratedFiles:
-    """Write made-up reviews with planted faults, and the truth beside them; see `sources.demo`."""
-    from shelfcheck.sources.demo import generate as write  # noqa: PLC0415 - loads pyarrow
-
-    return write(output, reviews, seed, format=format, progress=progress or NullProgress())
-
-
-@dataclass(frozen=True)
-class DemoResult:
-    """The run of the demo, and how well its findings match what was planted."""
-
-    run: RunResult
-    scores: tuple[Score, ...]
-
-
-def demo(
-    workspace: str | Path,
-    *,
-    reviews: int = 50_000,
-    seed: int = 0,
-    config: str | Path | None = None,
-    overrides: Mapping[str, Any] | None = None,
-    progress: Progress | None = None,
-    force: bool = False,
-) -> DemoResult:
-    """Generate reviews with planted faults, run the main job, and score its findings.
-
-    The reviews go to `raw/` in the workspace. Other arguments as for `generate` and `run`.
-    """
-    from shelfcheck.demo import PLANTED, score  # noqa: PLC0415 - loads pyarrow
-    from shelfcheck.sources.demo import TRUTH_FILE  # noqa: PLC0415
-
-    raw = Path(workspace) / "raw"
-    generate(raw, reviews=reviews, seed=seed, progress=progress)
-    result = run(raw, workspace, config=config, overrides=overrides, progress=progress, force=force)
-    prepared = result.stage(pipeline.PREPARED).folder
-    scores = tuple(
-        score(kind, result.stage(kind).folder / "findings.parquet", raw / TRUTH_FILE, prepared)
-        for kind in PLANTED
-    )
-    return DemoResult(result, scores)
-
-
-def status(
-    workspace: str | Path,
-    source: Paths = (),
-    *,
-    config: str | Path | None = None,
-    overrides: Mapping[str, Any] | None = None,
-) -> dict[str, str]:
-    """What a run would do with each stage: `fresh`, `stale` or `missing`. Changes nothing."""
-    settings = resolve(config, overrides, workspace).settings
-    return pipeline.states(Workspace(workspace), settings, _sources(source, settings))
-
-
-@dataclass(frozen=True)
-class RegisteredModel:
-    """A registered model.
-
-    Attributes:
-        version: its description.
-        aliases: the aliases that name it.
-        card: what the model is and how it was made.
-        history: what was changed about it, oldest first.
-    """
-
-    version: Version
-    aliases: tuple[str, ...]
-    card: dict[str, Any]
-    history: tuple[Change, ...]
-
-
-def models_list(workspace: str | Path) -> list[RegisteredModel]:
-    """The registered models of a workspace, oldest first."""
-    from shelfcheck.models.registry import Registry  # noqa: PLC0415
-
-    return [_registered(workspace, one.version) for one in Registry(workspace).versions()]
-
-
-def models_show(version: str, workspace: str | Path) -> RegisteredModel:
-    """One registered model, by its version or an alias.
-
-    Raises:
-        WorkspaceError: there is none of that name.
-    """
-    return _registered(workspace, version)
-
-
-def models_promote(
-    version: str, workspace: str | Path, *, alias: str = "champion", force: bool = False
-) -> RegisteredModel:
-    """Make a version the champion, or what `alias` says; see `models.registry`."""
-    from shelfcheck.models.registry import Registry  # noqa: PLC0415
-
-    return _registered(workspace, Registry(workspace).promote(version, alias, force=force).version)
-
-
-def models_rollback(workspace: str | Path, *, alias: str = "champion") -> RegisteredModel:
-    """Go back to the version that was champion before, by the history."""
-    from shelfcheck.models.registry import Registry  # noqa: PLC0415
-
-    return _registered(workspace, Registry(workspace).rollback(alias).version)
-
-
-def models_verify(workspace: str | Path, versions: Sequence[str] = ()) -> dict[str, list[str]]:
-    """Compare registered files with their SHA-256; of all versions when none is named.
-
-    Returns:
-        Version -> what is wrong with it: nothing, if it is intact.
-    """
-    from shelfcheck.models.registry import Registry  # noqa: PLC0415
-
-    registry = Registry(workspace)
-    found = [registry.resolve(name) for name in versions] or registry.versions()
-    return {one.version: one.differences() for one in found}
 
 
 def serve(
@@ -568,66 +329,3 @@ def serve(
         environment=os.environ,
         started=None if started is None else lambda url, loaded: started(url, loaded.version),
     )
-
-
-def _registered(workspace: str | Path, name: str) -> RegisteredModel:
-    from shelfcheck.models.base import read_card  # noqa: PLC0415 - loads NumPy
-    from shelfcheck.models.registry import Registry  # noqa: PLC0415
-
-    registry = Registry(workspace)
-    found = registry.resolve(name)
-    history = tuple(one for one in registry.history() if found.version in {one.before, one.after})
-    return RegisteredModel(found, tuple(registry.aliases_of(found.version)), read_card(found.folder), history)
-
-
-def _run(
-    targets: Sequence[str],
-    source: Paths,
-    workspace: str | Path,
-    *,
-    config: str | Path | None,
-    overrides: Mapping[str, Any] | None,
-    progress: Progress | None,
-    force: bool,
-) -> RunResult:
-    settings = resolve(config, overrides, workspace).settings
-    return pipeline.run_stages(
-        Workspace(workspace),
-        settings,
-        progress or NullProgress(),
-        targets,
-        sources=_sources(source, settings),
-        force=force,
-    )
-
-
-def _model(workspace: str | Path, name: str | None = None) -> Model:
-    from shelfcheck.models.registry import CHAMPION, Registry  # noqa: PLC0415
-
-    registry = Registry(workspace)
-    if name is not None or CHAMPION in registry.aliases():
-        return registry.load(name or CHAMPION)[1]
-    folder = Workspace(workspace).path(pipeline.MODEL, made_by=f"shelfcheck train --workspace {workspace}")
-    from shelfcheck.models.kinds import load_model  # noqa: PLC0415 - loads numpy
-
-    return load_model(folder)
-
-
-def _version_name(registry: Registry, name: str) -> str:
-    """The version that an alias stands for; `the model` where none is registered."""
-    if name == "champion" and name not in registry.aliases():
-        return "the model"
-    return registry.resolve(name).version
-
-
-def _specs(source: Paths) -> list[str]:
-    return [str(source)] if isinstance(source, str | Path) else [str(spec) for spec in source]
-
-
-def _sources(source: Paths, settings: Settings) -> Sequence[Any]:
-    specs = _specs(source)
-    if not specs:
-        return ()
-    from shelfcheck.sources import find_sources  # noqa: PLC0415 - loads pyarrow
-
-    return find_sources(specs, settings.source)

@@ -1,0 +1,68 @@
+"""Shelfcheck from Python: one function a command, with the command's name and arguments.
+
+    from shelfcheck import api
+
+    result = api.run("reviews/*.tsv.gz", workspace="shop")
+    findings = pyarrow.parquet.read_table("shop/misplaced_reviews.parquet")
+
+Every function takes `config` (a TOML file) and `overrides` (dotted key -> value), which count as
+`--config` and `--set` do, and `progress`, which is told how far the work is.
+"""
+
+from __future__ import annotations
+
+from shelfcheck.api.jobs import (
+    AUDITS,
+    DemoResult,
+    audit,
+    demo,
+    generate,
+    prepare,
+    report,
+    run,
+    status,
+)
+from shelfcheck.api.learning import (
+    TextPrediction,
+    evaluate,
+    leaderboard,
+    predict,
+    predict_text,
+    serve,
+    train,
+    tune,
+)
+from shelfcheck.api.versions import (
+    RegisteredModel,
+    models_list,
+    models_promote,
+    models_rollback,
+    models_show,
+    models_verify,
+)
+
+__all__ = [
+    "AUDITS",
+    "DemoResult",
+    "RegisteredModel",
+    "TextPrediction",
+    "audit",
+    "demo",
+    "evaluate",
+    "generate",
+    "leaderboard",
+    "models_list",
+    "models_promote",
+    "models_rollback",
+    "models_show",
+    "models_verify",
+    "predict",
+    "predict_text",
+    "prepare",
+    "report",
+    "run",
+    "serve",
+    "status",
+    "train",
+    "tune",
+]

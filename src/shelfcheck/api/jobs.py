@@ -1,0 +1,192 @@
+"""The main job and its stages: run, prepare, audit, report, status; the demo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from shelfcheck import pipeline
+from shelfcheck.api._shared import run_targets, sources_of
+from shelfcheck.progress import NullProgress
+from shelfcheck.settings_file import resolve
+from shelfcheck.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from shelfcheck.api._shared import Paths
+    from shelfcheck.demo import Score
+    from shelfcheck.pipeline import RunResult
+    from shelfcheck.progress import Progress
+    from shelfcheck.sources.demo import GeneratedFiles
+    from shelfcheck.stages import StageResult
+
+AUDITS: Final = (pipeline.MISPLACED_REVIEWS, pipeline.MISCATEGORISED_PRODUCTS)
+
+
+def run(
+    source: Paths,
+    workspace: str | Path,
+    *,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> RunResult:
+    """Run the main job: raw reviews in, ranked findings and a report out.
+
+    Stages that are fresh are skipped; a killed run goes on where it stopped.
+
+    Args:
+        source: files, folders, globs or URLs of raw reviews.
+        workspace: the folder for all artefacts; `report.html` and the findings stand at its top.
+        config: a TOML file of settings.
+        overrides: dotted key -> value, stronger than the file.
+        progress: told how far the work is.
+        force: run every stage even if it is fresh.
+
+    Raises:
+        ShelfcheckError: the input, the settings or the workspace cannot be used.
+    """
+    return run_targets(
+        pipeline.MAIN_JOB,
+        source,
+        workspace,
+        config=config,
+        overrides=overrides,
+        progress=progress,
+        force=force,
+    )
+
+
+def prepare(
+    source: Paths,
+    workspace: str | Path,
+    *,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> StageResult:
+    """Read, check, clean and store reviews by month. Arguments as for `run`."""
+    return run_targets(
+        [pipeline.PREPARED],
+        source,
+        workspace,
+        config=config,
+        overrides=overrides,
+        progress=progress,
+        force=force,
+    ).stages[-1]
+
+
+def audit(
+    workspace: str | Path,
+    kinds: Sequence[str] = AUDITS,
+    *,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> dict[str, StageResult]:
+    """Find what is wrong, by out-of-fold predictions. Arguments as for `run`.
+
+    `kinds` names the audits wanted: `misplaced_reviews`, `miscategorised_products`.
+
+    Returns:
+        Kind -> result, whose folder holds `findings.parquet`, `findings.csv`, `summary.json`.
+    """
+    results = run_targets(
+        list(kinds), (), workspace, config=config, overrides=overrides, progress=progress, force=force
+    )
+    return {kind: results.stage(kind) for kind in kinds}
+
+
+def report(
+    workspace: str | Path,
+    *,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> Path:
+    """Write the report as one HTML file that opens offline. Arguments as for `run`.
+
+    Returns:
+        The page's path.
+    """
+    return (
+        run_targets(
+            [pipeline.REPORT],
+            (),
+            workspace,
+            config=config,
+            overrides=overrides,
+            progress=progress,
+            force=force,
+        ).workspace
+        / "report.html"
+    )
+
+
+def generate(
+    output: str | Path,
+    *,
+    reviews: int,
+    seed: int = 0,
+    format: Literal["parquet", "tsv"] = "parquet",  # noqa: A002 - the command's flag
+    progress: Progress | None = None,
+) -> GeneratedFiles:
+    """Write made-up reviews with planted faults, and the truth beside them; see `sources.demo`."""
+    from shelfcheck.sources.demo import generate as write  # noqa: PLC0415 - loads pyarrow
+
+    return write(output, reviews, seed, format=format, progress=progress or NullProgress())
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """The run of the demo, and how well its findings match what was planted."""
+
+    run: RunResult
+    scores: tuple[Score, ...]
+
+
+def demo(
+    workspace: str | Path,
+    *,
+    reviews: int = 50_000,
+    seed: int = 0,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> DemoResult:
+    """Generate reviews with planted faults, run the main job, and score its findings.
+
+    The reviews go to `raw/` in the workspace. Other arguments as for `generate` and `run`.
+    """
+    from shelfcheck.demo import PLANTED, score  # noqa: PLC0415 - loads pyarrow
+    from shelfcheck.sources.demo import TRUTH_FILE  # noqa: PLC0415
+
+    raw = Path(workspace) / "raw"
+    generate(raw, reviews=reviews, seed=seed, progress=progress)
+    result = run(raw, workspace, config=config, overrides=overrides, progress=progress, force=force)
+    prepared = result.stage(pipeline.PREPARED).folder
+    scores = tuple(
+        score(kind, result.stage(kind).folder / "findings.parquet", raw / TRUTH_FILE, prepared)
+        for kind in PLANTED
+    )
+    return DemoResult(result, scores)
+
+
+def status(
+    workspace: str | Path,
+    source: Paths = (),
+    *,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+) -> dict[str, str]:
+    """What a run would do with each stage: `fresh`, `stale` or `missing`. Changes nothing."""
+    settings = resolve(config, overrides, workspace).settings
+    return pipeline.states(Workspace(workspace), settings, sources_of(source, settings))

@@ -1,47 +1,25 @@
-"""The report: one HTML file that opens offline.
-
-Charts are Vega-Lite, drawn in the browser by the three vendored, minified libraries (0.83 MB, in
-`vendor/`). The other two ways were weighed and left: Altair's `inline=True` needs vl-convert, a 30 MB
-binary in every installation, to emit the same libraries; SVG drawn ahead of time has no tooltips that
-know the data, and each chart would be laid out by hand. The rest of the page is plain HTML that is
-complete without JavaScript.
-
-The page may hold no surprise: review texts are untrusted, so everything is escaped by the template
-(autoescape), data for scripts has `<`, `>` and `&` written as JSON escapes, and a content security
-policy forbids every request and every script but the page's own, named by hash. Vega runs under it
-because expressions are interpreted (`ast: true`), not compiled with `eval`.
-"""
+"""The report: findings, what came in, the model and how all was made, on one page (`shell.py`)."""
 
 from __future__ import annotations
 
-import base64
-import datetime as dt
-import hashlib
-import json
-from functools import lru_cache
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import quote
 
-import jinja2
 import pyarrow as pa
-from markupsafe import Markup
 
-from shelfcheck.__about__ import __version__
 from shelfcheck.config import flatten
 from shelfcheck.models.evaluation_text import split_sentence
 from shelfcheck.report import charts_data, charts_models, charts_quality
 from shelfcheck.report.cards import category_options, product_cards, review_cards, segments
-from shelfcheck.report.chart import CONFIG
 from shelfcheck.report.facts import read_evaluation, read_intake, read_json
 from shelfcheck.report.findings import read_findings
 from shelfcheck.report.models import COLUMNS as MODEL_COLUMNS
 from shelfcheck.report.models import rankings
 from shelfcheck.report.overview import overview
+from shelfcheck.report.shell import render_page
 from shelfcheck.report.studies import read_studies
-from shelfcheck.report.wording import about, day, number, percent, ratio, words
-from shelfcheck.workspace import utc_now, write_atomically
+from shelfcheck.report.wording import number
+from shelfcheck.workspace import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -53,13 +31,6 @@ if TYPE_CHECKING:
     from shelfcheck.report.findings import Findings
     from shelfcheck.report.inputs import ReportInputs
 
-_PACKAGE: Final = "shelfcheck.report"
-_SCRIPTS: Final = (
-    "vendor/vega.min.js",
-    "vendor/vega-lite.min.js",
-    "vendor/vega-embed.min.js",
-    "assets/report.js",
-)
 _SECTIONS: Final = (
     ("overview", "Overview"),
     ("misplaced", "Misplaced reviews"),
@@ -113,46 +84,34 @@ def render(inputs: ReportInputs, settings: Settings) -> str:
     studies = () if inputs.tuning is None else read_studies(inputs.tuning)
     study_charts = {chart.name: chart for study in studies for chart in study.charts}
     drawn = _charts(intake, evaluation, reviews, products) | model_charts | study_charts
-    style = _asset("assets/report.css")
-    scripts = [_script(name) for name in _SCRIPTS]
-    made = utc_now() if inputs.made_at is None else inputs.made_at
     counts = {"misplaced": reviews, "miscategorised": products}
-    return (
-        _environment()
-        .get_template("report.html.j2")
-        .render(
-            inputs=inputs,
-            version=__version__,
-            made=_moment(made),
-            csp=_policy(style, scripts),
-            style=Markup(style),  # noqa: S704 - the package's own file
-            scripts=[Markup(script) for script in scripts],  # noqa: S704 - the package's own files
-            chart_json=_script_data(
-                {"config": CONFIG, "specs": {chart.name: chart.spec for chart in drawn.values()}}
-            ),
-            charts=drawn,
-            contents=[
-                (name, title, _short(counts.get(name)))
-                for name, title in _SECTIONS
-                if name != "tuning" or studies
-            ],
-            overview=overview(intake, evaluation, reviews, products),
-            intake=intake,
-            intake_bar=_intake_bar(intake),
-            evaluation=evaluation,
-            split=split_sentence(evaluation.notes) if evaluation else "",
-            slices=[name for name in drawn if name.startswith("by-")],
-            models=models,
-            studies=studies,
-            model_columns=MODEL_COLUMNS,
-            reviews=reviews,
-            products=products,
-            review_cards=review_list,
-            product_cards=product_list,
-            review_options=category_options(review_list),
-            product_options=category_options(product_list),
-            about=_about(inputs, settings),
-        )
+    return render_page(
+        "report.html.j2",
+        title=inputs.title,
+        charts=drawn,
+        made_at=inputs.made_at,
+        inputs=inputs,
+        contents=[
+            (name, title, _short(counts.get(name)))
+            for name, title in _SECTIONS
+            if name != "tuning" or studies
+        ],
+        overview=overview(intake, evaluation, reviews, products),
+        intake=intake,
+        intake_bar=_intake_bar(intake),
+        evaluation=evaluation,
+        split=split_sentence(evaluation.notes) if evaluation else "",
+        slices=[name for name in drawn if name.startswith("by-")],
+        models=models,
+        studies=studies,
+        model_columns=MODEL_COLUMNS,
+        reviews=reviews,
+        products=products,
+        review_cards=review_list,
+        product_cards=product_list,
+        review_options=category_options(review_list),
+        product_options=category_options(product_list),
+        about=_about(inputs, settings),
     )
 
 
@@ -228,72 +187,6 @@ def _tokens(texts: Sequence[str], settings: TextSettings) -> list[str | None]:
 
     found: list[str | None] = tokens(pa.array(texts, pa.string()), settings).to_pylist()
     return found
-
-
-@lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader(_PACKAGE, "templates"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
-        about=about,
-        words=words,
-        number=number,
-        percent=percent,
-        ratio=ratio,
-        share=lambda n, total: percent(n / total if total else 0.0, 1),
-        url_path=quote,
-    )
-    return environment
-
-
-@lru_cache(maxsize=8)
-def _asset(name: str) -> str:
-    return resources.files(_PACKAGE).joinpath(name).read_text(encoding="utf-8")
-
-
-@lru_cache(maxsize=8)
-def _script(name: str) -> str:
-    """A script as it may stand in a page: no end tag inside, no request for a source map."""
-    lines = [line for line in _asset(name).splitlines() if not line.startswith("//# sourceMappingURL=")]
-    script = "\n".join(lines)
-    if "</script" in script.lower() or "<!--" in script:
-        raise ValueError(f"{name} cannot be inlined: it holds `</script` or `<!--`")
-    return script
-
-
-def _policy(style: str, scripts: Sequence[str]) -> str:
-    """A content security policy under which nothing loads and only the page's own scripts run."""
-    allowed = " ".join(_hash(script) for script in scripts)
-    return (
-        f"default-src 'none'; script-src {allowed}; style-src {_hash(style)}; img-src data:; "
-        "base-uri 'none'; form-action 'none'"
-    )
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
-
-
-def _script_data(values: object) -> Markup:
-    """JSON that can stand in a script element: it cannot end the element or open a comment."""
-    text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    for character in "<>&\u2028\u2029":
-        text = text.replace(character, f"\\u{ord(character):04x}")
-    return Markup(text)  # noqa: S704 - escaped above
-
-
-def _moment(iso: str) -> str:
-    """A time as people write it; as it is where it is no ISO time."""
-    try:
-        moment = dt.datetime.fromisoformat(iso)
-    except ValueError:
-        return iso
-    zone = " UTC" if moment.utcoffset() == dt.timedelta(0) else ""
-    return f"{day(moment.date())}, {moment:%H:%M}{zone}"
 
 
 def _short(findings: Findings | None) -> str:

@@ -6,12 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from markupsafe import Markup
-
-from shelfcheck.__about__ import __version__
-from shelfcheck.report.chart import CONFIG
-from shelfcheck.report.page import _SCRIPTS, _asset, _environment, _moment, _policy, _script, _script_data
-from shelfcheck.workspace import utc_now, write_atomically
+from shelfcheck.report.shell import render_page
+from shelfcheck.workspace import write_atomically
 
 if TYPE_CHECKING:
     from shelfcheck.report.chart import Chart
@@ -47,23 +43,7 @@ class PlainSection:
 
 def write_plain(path: str | Path, title: str, sections: tuple[PlainSection, ...]) -> Path:
     """Write a page, whole or not at all, and return its path."""
-    style = _asset("assets/report.css")
-    scripts = [_script(name) for name in _SCRIPTS]
-    specs = {chart.name: chart.spec for section in sections for chart in section.charts}
-    html = (
-        _environment()
-        .get_template("plain.html.j2")
-        .render(
-            title=title,
-            version=__version__,
-            made=_moment(utc_now()),
-            csp=_policy(style, scripts),
-            style=Markup(style),  # noqa: S704 - the package's own file
-            scripts=[Markup(script) for script in scripts],  # noqa: S704 - the package's own files
-            chart_json=_script_data({"config": CONFIG, "specs": specs}),
-            sections=sections,
-        )
-    )
+    charts = {chart.name: chart for section in sections for chart in section.charts}
     target = Path(path)
-    write_atomically(target, html)
+    write_atomically(target, render_page("plain.html.j2", title=title, charts=charts, sections=sections))
     return target

@@ -230,7 +230,7 @@ def test_real_reviews_by_product(real_data, tmp_path):
 
 
 def test_rounding_is_bfloat16():
-    from shelfcheck.models.fitting import rounded
+    from shelfcheck.models.ngram_weights import rounded
 
     # 8 bits of precision: 1 + 1/128 is exact, 1 + 1/256 is a tie (to even: 1), a little more is up.
     values = np.array([1, 1 + 1 / 128, 1 + 1 / 256, 1 + 1 / 256 + 1e-5, -3.14159, 0], np.float32)

@@ -11,15 +11,15 @@ import numpy as np
 
 from shelfcheck.errors import NotEnoughDataError
 from shelfcheck.models.embedding_kernels import classify, learn, pool
-from shelfcheck.models.fitting import (
-    _LEAST_RELEVANCE,
-    _compacted,
-    _document_frequency,
-    _relevance,
+from shelfcheck.models.kernels import BLOCK, MAX_COUNT
+from shelfcheck.models.ngram_weights import (
+    LEAST_RELEVANCE,
+    compacted,
     count_weights,
+    document_frequency,
+    relevances,
     rounded,
 )
-from shelfcheck.models.kernels import BLOCK, MAX_COUNT
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -112,7 +112,7 @@ def fit_embedding(
     """
     started = time.perf_counter()
     m = len(rows)
-    frequency = _document_frequency(indptr, ids, rows, 1 << hash_bits, threads)
+    frequency = document_frequency(indptr, ids, rows, 1 << hash_bits, threads)
     used = np.flatnonzero(frequency >= settings.min_count)
     if len(used) == 0:
         raise NotEnoughDataError(
@@ -121,13 +121,13 @@ def fit_embedding(
         )
     order = np.argsort(-frequency[used], kind="stable")[: settings.buckets]
     buckets: npt.NDArray[np.uint32] = used[order].astype(np.uint32)
-    starts, stops, own_ids = _compacted(indptr, ids, rows, buckets, n_buckets=1 << hash_bits, threads=threads)
+    starts, stops, own_ids = compacted(indptr, ids, rows, buckets, n_buckets=1 << hash_bits, threads=threads)
     shares = (np.bincount(labels, minlength=n_classes) + 0.5) / (m + 0.5 * n_classes)
     prior = np.log(shares).astype(np.float32)
     factor = np.ones(len(buckets) + 1, np.float32)  # the last is the end of a text
     if settings.relevance_power > 0:
-        told = _relevance(starts, stops, own_ids, labels, frequency[buckets], shares=shares, threads=threads)
-        factor[:-1] = (_LEAST_RELEVANCE + told) ** settings.relevance_power
+        told = relevances(starts, stops, own_ids, labels, frequency[buckets], shares=shares, threads=threads)
+        factor[:-1] = (LEAST_RELEVANCE + told) ** settings.relevance_power
     counted = time.perf_counter()
 
     random = np.random.default_rng(seed)

@@ -114,7 +114,7 @@ def _parts(
 
     if not isinstance(model, LinearModel):
         return model.parts(features, counts, chosen, other)
-    from shelfcheck.models.fitting import count_weights  # noqa: PLC0415 - loads Numba
+    from shelfcheck.models.ngram_weights import count_weights  # noqa: PLC0415 - loads Numba
 
     x = model.idf[features] * count_weights()[counts]
     if len(x):

@@ -1,8 +1,7 @@
-"""Learning a `linear` model: document frequencies, compaction, relevance, AdaGrad epochs."""
+"""Learning a `linear` model: choose the n-grams, weigh them, AdaGrad epochs."""
 
 from __future__ import annotations
 
-import itertools
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -11,7 +10,15 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from shelfcheck.errors import NotEnoughDataError
-from shelfcheck.models.kernels import BLOCK, MAX_COUNT, compact, count_documents, learn, relevance
+from shelfcheck.models.kernels import BLOCK, learn
+from shelfcheck.models.ngram_weights import (
+    LEAST_RELEVANCE,
+    compacted,
+    count_weights,
+    document_frequency,
+    relevances,
+    rounded,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -24,9 +31,7 @@ if TYPE_CHECKING:
 
 _FIRST_SQUARE: Final = 1.0  # AdaGrad's first accumulator: keeps the first steps of a rare n-gram small
 _CHUNK_BLOCKS: Final = 16  # blocks that a thread takes at a time
-_LEAST_RELEVANCE: Final = 0.05  # nats; what is added, so that no n-gram is without any weight
 _LANE: Final = 8  # rows of the matrix are padded to whole vectors of 8 float32
-_COUNT_THREADS: Final = 4  # each counts into its own table
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,6 @@ class Fitted:
 
     arrays: tuple[npt.NDArray[np.uint32], Floats, Floats, Floats, Floats]
     facts: dict[str, Any]
-
-
-def count_weights() -> Floats:
-    """The weight of an n-gram that stands 1, 2, … times in a review: 1 + ln(count). (MAX_COUNT,)."""
-    return (1 + np.log(np.arange(1, MAX_COUNT + 1))).astype(np.float32)
 
 
 def fit_linear(
@@ -79,7 +79,7 @@ def fit_linear(
     """
     started = time.perf_counter()
     m = len(rows)
-    frequency = _document_frequency(indptr, ids, rows, 1 << hash_bits, threads)
+    frequency = document_frequency(indptr, ids, rows, 1 << hash_bits, threads)
     used = np.flatnonzero(frequency >= settings.min_document_frequency)
     if len(used) == 0:
         raise NotEnoughDataError(
@@ -87,14 +87,14 @@ def fit_linear(
             "Add reviews, or lower train.linear.min_document_frequency."
         )
     buckets: npt.NDArray[np.uint32] = used[np.argsort(-frequency[used], kind="stable")].astype(np.uint32)
-    starts, stops, own_ids = _compacted(indptr, ids, rows, buckets, n_buckets=1 << hash_bits, threads=threads)
+    starts, stops, own_ids = compacted(indptr, ids, rows, buckets, n_buckets=1 << hash_bits, threads=threads)
     shares = (np.bincount(labels, minlength=n_classes) + 0.5) / (m + 0.5 * n_classes)
     prior = np.log(shares).astype(np.float32)
     # One factor of an n-gram is all that predicting and explaining know: its relevance is part of it.
     factor = (np.log((1 + m) / (1 + frequency[buckets])) + 1) ** settings.idf_power
     if settings.relevance_power > 0:
-        told = _relevance(starts, stops, own_ids, labels, frequency[buckets], shares=shares, threads=threads)
-        factor *= (_LEAST_RELEVANCE + told) ** settings.relevance_power
+        told = relevances(starts, stops, own_ids, labels, frequency[buckets], shares=shares, threads=threads)
+        factor *= (LEAST_RELEVANCE + told) ** settings.relevance_power
     idf = factor.astype(np.float32)
     counted = time.perf_counter()
 
@@ -159,76 +159,3 @@ def _class_weights(labels: npt.NDArray[np.int16], n_classes: int, enough: int) -
     counts = np.bincount(labels, minlength=n_classes)
     bound = min(enough, len(labels) / n_classes)
     return np.sqrt(np.maximum(1, bound / np.maximum(1, counts))).astype(np.float32)
-
-
-def _document_frequency(
-    indptr: Ints, ids: npt.NDArray[np.uint32], rows: Ints, buckets: int, threads: int
-) -> npt.NDArray[np.int32]:
-    workers = min(threads, _COUNT_THREADS)
-    parts = np.array_split(rows, workers)
-    counts = [np.zeros(buckets, np.int32) for _ in parts]
-    with ThreadPoolExecutor(workers) as pool:
-        list(pool.map(lambda part, count: count_documents(indptr, ids, part, count), parts, counts))
-    for count in counts[1:]:
-        counts[0] += count
-    return counts[0]
-
-
-def _relevance(
-    starts: Ints,
-    stops: Ints,
-    ids: npt.NDArray[np.uint32],
-    labels: npt.NDArray[np.int16],
-    frequency: npt.NDArray[np.int32],
-    *,
-    shares: npt.NDArray[np.floating[Any]],
-    threads: int,
-) -> npt.NDArray[np.float64]:
-    """How much each n-gram tells about the category, in nats; each thread does some of the n-grams."""
-    told = np.empty(len(frequency))
-    upto = np.cumsum(frequency, dtype=np.int64)
-    # The frequent come first: cut where the reviews to count, not the n-grams, are shared evenly.
-    inner = np.searchsorted(upto, np.linspace(0, upto[-1], threads + 1)[1:-1])
-    with ThreadPoolExecutor(threads) as pool:
-        work = [
-            pool.submit(relevance, starts, stops, ids, labels, first, last, shares, told)
-            for first, last in itertools.pairwise([0, *inner.tolist(), len(told)])
-        ]
-        for one in work:
-            one.result()
-    return told
-
-
-def _compacted(
-    indptr: Ints,
-    ids: npt.NDArray[np.uint32],
-    rows: Ints,
-    buckets: npt.NDArray[np.uint32],
-    *,
-    n_buckets: int,
-    threads: int,
-) -> tuple[Ints, Ints, npt.NDArray[np.uint32]]:
-    """The chosen rows with known n-grams only, renumbered: where each starts and stops, and the ids."""
-    position = np.full(n_buckets, -1, np.int32)
-    position[buckets] = np.arange(len(buckets), dtype=np.int32)
-    ends = np.cumsum(indptr[rows + 1] - indptr[rows])
-    starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
-    stops = np.empty(len(rows), np.int64)
-    out = np.empty(int(ends[-1]), np.uint32)
-    cuts = np.linspace(0, len(rows), threads + 1).astype(np.int64)
-    with ThreadPoolExecutor(threads) as pool:
-        work = [
-            pool.submit(compact, indptr, ids, rows, first, last, position, starts, stops, out)
-            for first, last in itertools.pairwise(cuts.tolist())
-        ]
-        for one in work:
-            one.result()
-    return starts, stops, out
-
-
-def rounded(weights: Floats) -> Floats:
-    """Round to bfloat16 (the upper half of a float32), to nearest, ties to even; still float32."""
-    bits = weights.view(np.uint32)
-    odd = (bits >> np.uint32(16)) & np.uint32(1)
-    found: Floats = ((bits + np.uint32(0x7FFF) + odd) & np.uint32(0xFFFF0000)).view(np.float32)
-    return found

@@ -197,8 +197,8 @@ class LinearModel(Model):
         Returns:
             float32 (m, categories).
         """
-        from shelfcheck.models.fitting import count_weights  # noqa: PLC0415 - loads Numba
         from shelfcheck.models.kernels import score  # noqa: PLC0415
+        from shelfcheck.models.ngram_weights import count_weights  # noqa: PLC0415 - loads Numba
 
         chosen = np.arange(len(indptr) - 1) if rows is None else rows
         n = len(chosen)

@@ -41,14 +41,18 @@ TUNING_HISTORY: Final = "tuning/history.jsonl"  # grows with every call of `tune
 
 
 def _run_prepare(context: Context) -> Mapping[str, Any]:
-    from shelfcheck.prepare import prepare  # noqa: PLC0415 - heavy packages load when a stage runs
+    from shelfcheck.prepare import prepare, read_listing  # noqa: PLC0415 - loads when a stage runs
 
     summary = prepare(context.sources, context.out, context.settings, context.progress)
+    listing = read_listing(context.out)
     return {
         "rows_read": summary.rows_read,
         "rows_kept": summary.rows_kept,
         "rows_filtered": sum(summary.filtered.values()),
         "rows_rejected": sum(summary.rejected.values()),
+        "months": len(listing.months),
+        "files": len(listing.files()),
+        "bytes": listing.bytes,
     }
 
 

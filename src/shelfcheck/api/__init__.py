@@ -32,6 +32,9 @@ from shelfcheck.api.learning import (
     train,
     tune,
 )
+from shelfcheck.api.sampling import (
+    count,
+)
 from shelfcheck.api.versions import (
     RegisteredModel,
     models_list,
@@ -47,6 +50,7 @@ __all__ = [
     "RegisteredModel",
     "TextPrediction",
     "audit",
+    "count",
     "demo",
     "evaluate",
     "generate",

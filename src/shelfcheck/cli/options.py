@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from shelfcheck.cli.progress import ConsoleProgress
-from shelfcheck.settings_file import parse_assignments
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from shelfcheck.cli.progress import ConsoleProgress
     from shelfcheck.progress import Progress
     from shelfcheck.stages import StageResult
 
@@ -78,6 +76,8 @@ class Job:
 
     def progress(self) -> ConsoleProgress:
         """Progress bars; a context manager."""
+        from shelfcheck.cli.progress import ConsoleProgress  # noqa: PLC0415 - `count` answers in milliseconds
+
         return ConsoleProgress(quiet=self.quiet)
 
     def arguments(self, progress: Progress) -> dict[str, Any]:
@@ -95,6 +95,8 @@ def common(function: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(function)
     def command(**given: Any) -> None:
+        from shelfcheck.settings_file import parse_assignments  # noqa: PLC0415 - loads Pydantic
+
         overrides = parse_assignments(given.pop("assignments"))
         for name, key in (("threads", "run.threads"), ("source_format", "source.format")):
             value = given.pop(name, None)

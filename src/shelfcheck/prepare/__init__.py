@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
-from shelfcheck.prepare.read import count_prepared, iter_prepared, prepared_files
+from shelfcheck.prepare.read import count_prepared, iter_prepared, list_prepared, prepared_files, read_listing
 from shelfcheck.prepare.run import prepare
 from shelfcheck.prepare.summary import PrepareSummary, SourceCounts
 
-__all__ = ["PrepareSummary", "SourceCounts", "count_prepared", "iter_prepared", "prepare", "prepared_files"]
+__all__ = [
+    "PrepareSummary",
+    "SourceCounts",
+    "count_prepared",
+    "iter_prepared",
+    "list_prepared",
+    "prepare",
+    "prepared_files",
+    "read_listing",
+]

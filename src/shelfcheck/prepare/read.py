@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shelfcheck.errors import WorkspaceError
+from shelfcheck.listing import LISTING_FILE, UNKNOWN_MONTH, ListedFile, Listing
 from shelfcheck.schema import PREPARED_SCHEMA, REVIEW_MONTH
 
 if TYPE_CHECKING:
@@ -37,6 +38,33 @@ def prepared_files(prepared_dir: str | Path) -> list[tuple[Path, str | None]]:
 def count_prepared(prepared_dir: str | Path) -> int:
     """Number of prepared reviews, from the files' footers."""
     return sum(pq.read_metadata(file).num_rows for file, _ in prepared_files(prepared_dir))
+
+
+def list_prepared(prepared_dir: str | Path) -> Listing:
+    """Each month's files with their rows and bytes, from the files' footers.
+
+    Raises:
+        WorkspaceError: there are no prepared reviews.
+    """
+    months: dict[str, list[ListedFile]] = {}
+    for file, month in prepared_files(prepared_dir):
+        name = UNKNOWN_MONTH if month is None else month
+        path = file.relative_to(prepared_dir).as_posix()
+        listed = ListedFile(path, pq.read_metadata(file).num_rows, file.stat().st_size)
+        months.setdefault(name, []).append(listed)
+    return Listing({month: tuple(files) for month, files in months.items()})
+
+
+def read_listing(prepared_dir: str | Path) -> Listing:
+    """The listing that `prepare` left; made from the footers where an earlier version left none.
+
+    Raises:
+        WorkspaceError: there are no prepared reviews, or the file is no listing.
+    """
+    path = Path(prepared_dir) / LISTING_FILE
+    if not path.is_file():
+        return list_prepared(prepared_dir)
+    return Listing.from_json(path.read_text(encoding="utf-8"), str(path))
 
 
 def iter_prepared(

@@ -25,10 +25,12 @@ import pyarrow.parquet as pq
 from shelfcheck import schema
 from shelfcheck.errors import WorkspaceError
 from shelfcheck.interrupts import deferred
+from shelfcheck.listing import LISTING_FILE
 from shelfcheck.prepare.falls import FallStream
 from shelfcheck.prepare.limits import RejectedLimit
 from shelfcheck.prepare.months import STORED_SCHEMA, MonthSlice, MonthWriter, split_by_month
 from shelfcheck.prepare.ordered import ordered_map
+from shelfcheck.prepare.read import list_prepared
 from shelfcheck.prepare.rules import RULES, data_bounds, fixed_bounds, screen
 from shelfcheck.prepare.staging import StagedBatch, StageReader, StageWriter
 from shelfcheck.prepare.summary import NO_MONTH_NAME, PrepareSummary, Tally
@@ -54,11 +56,11 @@ def prepare(
 
     Writes under out_dir: `reviews/review_month=YYYY-MM/part-*.parquet` (PREPARED_SCHEMA; rows
     without a date under `__HIVE_DEFAULT_PARTITION__`), `rejected/rejected.parquet`,
-    `summary.json`, `summary.csv` and, with `prepare.csv`, `csv/YYYY-MM.csv.gz`. Within a
-    month, rows stand in the order of the input. Memory does not grow with the input: about
-    an eighth of `run.memory_limit` for rows by month and, before that, an eighth for
-    duplicates, beside the code itself and some batches for each thread. On disk, the
-    uncompressed size of the input is needed while it runs.
+    `months.json` (each month's files, rows and bytes), `summary.json`, `summary.csv` and, with
+    `prepare.csv`, `csv/YYYY-MM.csv.gz`. Within a month, rows stand in the order of the input. Memory
+    does not grow with the input: about an eighth of `run.memory_limit` for rows by month and, before
+    that, an eighth for duplicates, beside the code itself and some batches for each thread. On disk,
+    the uncompressed size of the input is needed while it runs.
 
     Args:
         sources: what to read, in order.
@@ -146,6 +148,7 @@ class _Run:
         summary = self.summary(bounds, categories, months)
         (self.out / "summary.csv").write_text(summary.to_csv(), encoding="utf-8")
         (self.out / "summary.json").write_text(summary.to_json(), encoding="utf-8")
+        (self.out / LISTING_FILE).write_text(list_prepared(self.out).to_json(), encoding="utf-8")
         return summary
 
     # First pass

@@ -9,7 +9,9 @@ from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-NO_MONTH_NAME = "unknown"
+from shelfcheck.listing import UNKNOWN_MONTH
+
+NO_MONTH_NAME = UNKNOWN_MONTH
 """Month of reviews without a date, in the summary and as the name of their CSV file."""
 
 

@@ -16,6 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from shelfcheck.errors import SourceError
+from shelfcheck.urls import is_url, local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -37,16 +38,6 @@ class UnreadableError(SourceError):
     def __init__(self, message: str, reason: str = "unreadable_file") -> None:
         super().__init__(message)
         self.reason = reason
-
-
-def is_url(path: str) -> bool:
-    """Whether a path goes through fsspec's remote file systems."""
-    return "://" in path and not path.startswith("file://")
-
-
-def local_path(path: str) -> str:
-    """A local path without `file://`."""
-    return path.removeprefix("file://")
 
 
 def read_errors(*more: type[Exception]) -> tuple[type[Exception], ...]:

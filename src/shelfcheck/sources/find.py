@@ -17,12 +17,11 @@ from shelfcheck.sources.detect import detect, has_data_name
 from shelfcheck.sources.files import (
     UnreadableError,
     facts,
-    is_url,
-    local_path,
     read_errors,
     reason_of,
 )
 from shelfcheck.sources.metadata import category_of_name, stem
+from shelfcheck.urls import is_url, local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

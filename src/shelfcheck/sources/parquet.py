@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from shelfcheck.sources.base import Chunk
-from shelfcheck.sources.files import UnreadableError, is_url, local_path, open_binary, read_errors
+from shelfcheck.sources.files import UnreadableError, open_binary, read_errors
+from shelfcheck.urls import is_url, local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

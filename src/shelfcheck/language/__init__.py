@@ -1,0 +1,1 @@
+"""How the language of reviews shifts over the years and between star ratings."""

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="session")
@@ -15,3 +19,15 @@ def real_data() -> Path:
     if not (folder / "reviews.parquet").exists():
         pytest.skip(f"no real reviews at {folder}; set SHELFCHECK_DATA to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint() -> Iterator[str]:
+    """The address of an S3 server over HTTP, in this process."""
+    server_of = pytest.importorskip("moto.server", reason="needs moto[server]").ThreadedMotoServer
+    pytest.importorskip("s3fs", reason="needs the extra aws")
+    server = server_of(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()

@@ -53,6 +53,8 @@ def read_errors(*more: type[Exception]) -> tuple[type[Exception], ...]:
 
 def reason_of(error: Exception) -> str:
     """What an error says, with the way out where its own words do not tell it."""
+    if isinstance(error, FileNotFoundError) and "://" in str(error):  # fsspec's says nothing but the URL
+        return "nothing is there, or no server answers. Check the URL."
     if "credentials" in str(error).lower():
         return (
             f"{error}. You can fix this by setting AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "

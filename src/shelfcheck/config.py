@@ -98,6 +98,24 @@ class TextSettings(Section):
     )
 
 
+class SampleSettings(Section):
+    """A sample of the prepared reviews."""
+
+    fraction: float = Field(default=0.01, gt=0, le=1, description="Share of the reviews to draw.")
+    by: tuple[Literal["review_month", "product_category", "star_rating"], ...] = Field(
+        default=("review_month",),
+        description="Columns that make the strata; each stratum gets its share, and at least one review.",
+    )
+    min_category_share: Share = Field(
+        default=0.0, description="Draw nothing from categories with a smaller share; 0 draws from all."
+    )
+    salt: str = Field(
+        default="",
+        description="Put before each review id whose md5 decides; another salt draws another sample.",
+    )
+    csv: bool = Field(default=False, description="Also write the sample as CSV.")
+
+
 class FieldSettings(Section):
     """Which texts of a review a model reads."""
 
@@ -374,6 +392,7 @@ class Settings(Section):
     source: SourceSettings = Field(default_factory=SourceSettings)
     prepare: PrepareSettings = Field(default_factory=PrepareSettings)
     text: TextSettings = Field(default_factory=TextSettings)
+    sample: SampleSettings = Field(default_factory=SampleSettings)
     train: TrainSettings = Field(default_factory=TrainSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     report: ReportSettings = Field(default_factory=ReportSettings)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from shelfcheck.workspace import Workspace
 
 PREPARED: Final = "prepared"
+SAMPLE: Final = "sample"
 ENCODED: Final = "encoded"
 MODEL: Final = "model"
 EVALUATION: Final = "evaluation"
@@ -165,6 +166,15 @@ STAGES: Final = (
         run=_run_prepare,
     ),
     Stage(
+        SAMPLE,
+        "Sampling",
+        "shelfcheck sample",
+        needs=(PREPARED,),
+        settings=("sample", "run.seed"),
+        run=_run_sample,
+        main=False,
+    ),
+    Stage(
         ENCODED,
         "Encoding n-grams",
         "shelfcheck train",
@@ -233,6 +243,7 @@ MAIN_JOB: Final = tuple(stage.name for stage in STAGES if stage.main)
 
 # What people open stands at the workspace's top under a name that never changes.
 _TOP_FILES: Final = {
+    SAMPLE: {"sample.parquet": "sample.parquet"},
     MISPLACED_REVIEWS: {
         "findings.csv": "misplaced_reviews.csv",
         "findings.parquet": "misplaced_reviews.parquet",

@@ -60,6 +60,8 @@ PREPARED_SCHEMA: Final = REVIEW_SCHEMA.append(pa.field(REVIEW_TOKENS, pa.string(
 )
 """A prepared review. `review_month` is the partition column, so it stands last."""
 
+SAMPLE_WEIGHT: Final = "sample_weight"  # how many prepared reviews a sampled one stands for
+
 REJECTED_SCHEMA: Final = pa.schema(
     [
         (SOURCE_FILE, pa.string()),

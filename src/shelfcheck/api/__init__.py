@@ -34,6 +34,8 @@ from shelfcheck.api.learning import (
 )
 from shelfcheck.api.sampling import (
     count,
+    plan_sample,
+    sample,
 )
 from shelfcheck.api.versions import (
     RegisteredModel,
@@ -60,11 +62,13 @@ __all__ = [
     "models_rollback",
     "models_show",
     "models_verify",
+    "plan_sample",
     "predict",
     "predict_text",
     "prepare",
     "report",
     "run",
+    "sample",
     "serve",
     "status",
     "train",

@@ -57,6 +57,17 @@ def _run_prepare(context: Context) -> Mapping[str, Any]:
     }
 
 
+def _run_sample(context: Context) -> Mapping[str, Any]:
+    from shelfcheck.sampling.run import sample, summary  # noqa: PLC0415
+
+    done = sample(context.inputs[PREPARED], context.out, context.settings, context.progress)
+    return summary(done.plan) | {
+        "dropped_categories": len(done.plan.dropped),
+        "representative": done.comparison.representative,
+        "representative_weighted": done.comparison.representative_weighted,
+    }
+
+
 def _run_encode(context: Context) -> Mapping[str, Any]:
     from shelfcheck.models.encode import encode  # noqa: PLC0415
 

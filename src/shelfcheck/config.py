@@ -337,6 +337,49 @@ class AuditSettings(Section):
     max_findings: int = Field(default=100_000, ge=1, description="Most findings written of one kind.")
 
 
+class LanguageSettings(Section):
+    """How the language of categories is compared, by year and by star rating."""
+
+    top_k: int = Field(default=50, ge=5, le=1000, description="Terms that stand for a year or a star rating.")
+    word_ngrams: int = Field(default=1, ge=1, le=2, description="2: pairs of neighbouring words are terms, too.")
+    min_reviews: int = Field(
+        default=100, ge=2, description="Years and star ratings of a category with fewer reviews are left out."
+    )
+    min_count: int = Field(default=5, ge=1, description="Leave out terms that a category has less often.")
+    max_terms: int = Field(
+        default=5000, ge=10, description="Terms of a category that are compared, the most frequent."
+    )
+    max_reviews: int = Field(
+        default=5000,
+        ge=100,
+        description="Reviews of a year or star rating that are permuted and cut to one size, drawn at random; "
+        "terms are counted in all.",
+    )
+    permutations: int = Field(
+        default=199, ge=19, le=100_000, description="Shuffles of a test; p-values reach down to 1/(this + 1)."
+    )
+    permute: Literal["product", "review"] = Field(
+        default="product",
+        description="What is shuffled. `product`: reviews within a product, and whole products; `review`: any "
+        "reviews, which takes every change of the products for one of the language.",
+    )
+    draws: int = Field(default=20, ge=2, le=1000, description="How often groups are cut to one size.")
+    match_by: Literal["words", "reviews"] = Field(
+        default="words", description="What groups that are cut to one size have the same number of."
+    )
+    prior_words: float = Field(
+        default=1000.0,
+        gt=0,
+        description="Words that the prior of the log odds counts as; the more, the fewer rare terms stand out.",
+    )
+    false_discovery_rate: float = Field(
+        default=0.05, gt=0, lt=1, description="Expected share of false ones among the shifts that are told."
+    )
+    listed_terms: int = Field(
+        default=10, ge=1, le=1000, description="Terms told that came, and that went, between two groups."
+    )
+
+
 class ReportSettings(Section):
     """What the report shows."""
 
@@ -395,6 +438,7 @@ class Settings(Section):
     sample: SampleSettings = Field(default_factory=SampleSettings)
     train: TrainSettings = Field(default_factory=TrainSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
+    language: LanguageSettings = Field(default_factory=LanguageSettings)
     report: ReportSettings = Field(default_factory=ReportSettings)
     serve: ServeSettings = Field(default_factory=ServeSettings)
     run: RunSettings = Field(default_factory=RunSettings)

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from shelfcheck.workspace import Workspace
 
 PREPARED: Final = "prepared"
+LANGUAGE: Final = "language"
 SAMPLE: Final = "sample"
 ENCODED: Final = "encoded"
 MODEL: Final = "model"
@@ -66,6 +67,15 @@ def _run_sample(context: Context) -> Mapping[str, Any]:
         "representative": done.comparison.representative,
         "representative_weighted": done.comparison.representative_weighted,
     }
+
+
+def _run_language(context: Context) -> Mapping[str, Any]:
+    from shelfcheck.language.run import language  # noqa: PLC0415
+    from shelfcheck.report.language_page import write_language_page  # noqa: PLC0415
+
+    counts = language(context.inputs[PREPARED], context.out, context.settings, context.progress)
+    write_language_page(context.out, context.out / "language.html", context.settings)
+    return counts
 
 
 def _run_encode(context: Context) -> Mapping[str, Any]:
@@ -186,6 +196,15 @@ STAGES: Final = (
         main=False,
     ),
     Stage(
+        LANGUAGE,
+        "Comparing language",
+        "shelfcheck language",
+        needs=(PREPARED,),
+        settings=("language", "run.seed"),
+        run=_run_language,
+        main=False,
+    ),
+    Stage(
         ENCODED,
         "Encoding n-grams",
         "shelfcheck train",
@@ -263,6 +282,7 @@ _TOP_FILES: Final = {
         "findings.csv": "miscategorised_products.csv",
         "findings.parquet": "miscategorised_products.parquet",
     },
+    LANGUAGE: {"language.html": "language.html"},
     REPORT: {"report.html": "report.html"},
 }
 

@@ -45,6 +45,7 @@ from shelfcheck.api.versions import (
     models_show,
     models_verify,
 )
+from shelfcheck.api.watching import language
 
 __all__ = [
     "AUDITS",
@@ -56,6 +57,7 @@ __all__ = [
     "demo",
     "evaluate",
     "generate",
+    "language",
     "leaderboard",
     "models_list",
     "models_promote",

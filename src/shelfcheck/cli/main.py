@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "predict": ("shelfcheck.cli.models", "Predict categories of reviews in a file, or of a text."),
     "models": ("shelfcheck.cli.registry", "List, show, promote, roll back and verify trained models."),
     "serve": ("shelfcheck.cli.serve", "Answer predictions over HTTP."),
+    "language": ("shelfcheck.cli.language", "Show how the language of each category shifts."),
     "audit": ("shelfcheck.cli.audit", "Find misplaced reviews and miscategorised products."),
     "report": ("shelfcheck.cli.report", "Write the report as one HTML file."),
     "status": ("shelfcheck.cli.status", "Show what a workspace holds and what is out of date."),

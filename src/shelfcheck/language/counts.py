@@ -57,13 +57,30 @@ def term_counts(
         UsageError: there is no such column to group by.
         WorkspaceError: there are no prepared reviews.
     """
+    statement = term_counts_sql(by, count=count, word_ngrams=word_ngrams, min_count=min_count)
+    ordered = f"{statement} ORDER BY {', '.join(by)}, {TERM}"
+    return engine.stream(ordered, files_of(prepared_dir))
+
+
+def term_counts_sql(
+    by: Sequence[str],
+    *,
+    count: Literal["terms", "reviews"] = "terms",
+    word_ngrams: int = 1,
+    min_count: int = 1,
+) -> str:
+    """The query of `term_counts`, in no order; its one parameter is `files`, see `files_of`.
+
+    Raises:
+        UsageError: there is no such column to group by.
+    """
     unknown = [name for name in by if name not in GROUPS]
     if unknown or not by:
         raise UsageError(f"by == {list(by)}, must be some of: {', '.join(GROUPS)}")
     names = ", ".join(by)
     terms = "terms" if count == "terms" else "list_distinct(terms)"
     frequent = f"QUALIFY sum(n) OVER (PARTITION BY {by[0]}, {TERM}) >= {int(min_count)}"
-    statement = f"""
+    return f"""
         SELECT * FROM (
             SELECT {names}, {TERM}, count(*) AS n
             FROM (SELECT {names}, unnest({terms}) AS {TERM} FROM ({listed_sql(by, word_ngrams)}))
@@ -71,9 +88,7 @@ def term_counts(
             GROUP BY ALL
         )
         {frequent if min_count > 1 else ""}
-        ORDER BY {names}, {TERM}
     """  # noqa: S608 - names are of GROUPS
-    return engine.stream(statement, files_of(prepared_dir))
 
 
 def listed_sql(by: Sequence[str], word_ngrams: int, more: Sequence[str] = ()) -> str:

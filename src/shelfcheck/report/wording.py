@@ -35,6 +35,11 @@ def ratio(share: float) -> str:
     return f"{share:.3f}"
 
 
+def signed(n: float, digits: int = 1) -> str:
+    """A change with its sign."""
+    return f"{n:+.{digits}f}".replace("-", "−")
+
+
 def plural(n: int, noun: str) -> str:
     """A count with its noun."""
     return f"{number(n)} {noun if n == 1 else noun + 's'}"

@@ -329,12 +329,24 @@ class TrainSettings(Section):
         return self
 
 
+class DecliningSettings(Section):
+    """Products whose reviews became worse, or better."""
+
+    min_reviews: int = Field(
+        default=30, ge=20, description="Products with fewer dated, starred reviews are not judged."
+    )
+    max_false_share: Share = Field(
+        default=0.1, description="List as many products as leave at most this share false (FDR)."
+    )
+
+
 class AuditSettings(Section):
     """How findings are made."""
 
     folds: int = Field(default=5, ge=2, le=20, description="Product folds of the out-of-fold predictions.")
     min_score: Share = Field(default=0.1, description="Findings below this probability are not listed.")
     max_findings: int = Field(default=100_000, ge=1, description="Most findings written of one kind.")
+    declining: DecliningSettings = Field(default_factory=DecliningSettings)
 
 
 class LanguageSettings(Section):

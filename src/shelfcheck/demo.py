@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -14,10 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
+_DECLINING: Final = "declining_products"
 # Kind of finding: (kind of planted fault, what names its subject).
 PLANTED: Final = {
     "misplaced_reviews": ("misplaced_review", REVIEW_ID),
     "miscategorised_products": ("miscategorised_product", PRODUCT_ID),
+    _DECLINING: ("declining_product", PRODUCT_ID),
 }
 
 
@@ -33,7 +36,8 @@ class Score:
         average_precision: mean over planted faults of the precision at their rank; those that are
             not listed count 0. 0..1.
         precision_at_planted: share of planted faults among the first `planted` findings. 0..1.
-        suggested_right: share of found faults whose suggested category is the true one. 0..1.
+        suggested_right: share of found faults whose suggested category is the true one; of declining
+            products, whose day of change lies between the earliest and the latest that is told. 0..1.
     """
 
     kind: str
@@ -57,24 +61,25 @@ def score(kind: str, findings: Path, truth: Path, prepared: Path) -> Score:
     from shelfcheck.prepare.read import iter_prepared  # noqa: PLC0415 - only here
 
     fault, subject = PLANTED[kind]
-    rows = pq.read_table(truth, columns=["kind", subject, "true_category"]).filter(pc.field("kind") == fault)
+    rows = pq.read_table(truth, columns=["kind", subject, "true_category", "detail"])
+    rows = rows.filter(pc.field("kind") == fault)
     kept: set[str] = set()
     for batch in iter_prepared(prepared, [subject]):
         kept.update(batch.column(subject).unique().to_pylist())
-    true = {
-        name: category
-        for name, category in zip(rows[subject].to_pylist(), rows["true_category"].to_pylist(), strict=True)
-        if name in kept
-    }
-    listed = pq.read_table(findings, columns=[subject, "suggested_category"])
+    true = {row[subject]: row for row in rows.to_pylist() if row[subject] in kept}
+    if kind == _DECLINING:
+        listed = pq.read_table(findings, columns=[subject, "direction", "since_earliest", "since_latest"])
+        listed = listed.filter(pc.field("direction") == "worse")
+    else:
+        listed = pq.read_table(findings, columns=[subject, "suggested_category"])
     names: Sequence[str] = listed[subject].to_pylist()
-    suggested: Sequence[str] = listed["suggested_category"].to_pylist()
     hits = precision = right = at_planted = 0.0
-    for rank, (name, category) in enumerate(zip(names, suggested, strict=True), start=1):
+    for rank, row in enumerate(listed.to_pylist(), start=1):
+        name = row[subject]
         if name in true:
             hits += 1
             precision += hits / rank
-            right += category == true[name]
+            right += _right(row, true[name])
             at_planted += rank <= len(true)
     planted = max(len(true), 1)
     return Score(
@@ -86,3 +91,11 @@ def score(kind: str, findings: Path, truth: Path, prepared: Path) -> Score:
         precision_at_planted=at_planted / planted,
         suggested_right=right / max(hits, 1),
     )
+
+
+def _right(finding: dict[str, Any], planted: dict[str, Any]) -> bool:
+    """Whether a found fault is what was planted: its category, or its day."""
+    if "since_earliest" in finding:
+        began = dt.date.fromisoformat(planted["detail"].removeprefix("since "))
+        return bool(finding["since_earliest"] <= began <= finding["since_latest"])
+    return bool(finding["suggested_category"] == planted["true_category"])

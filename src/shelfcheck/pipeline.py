@@ -1,8 +1,9 @@
 r"""The stages of the main job, declared in order, and the run that walks them.
 
     sources -> prepared -> encoded -> model -> evaluation
-                       \          \-> out_of_fold -> misplaced_reviews, miscategorised_products
-                        \----------------------------------------------------------> report
+                       \          |-> out_of_fold -> misplaced_reviews, miscategorised_products
+                        \         \-> declining_products
+                         \---------------------------------------------------------> report
 
 Each `_run_*` adapts one package's function to a stage; the work itself lives there. The packages
 are imported when a stage runs, so that declaring stages costs nothing.
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from shelfcheck.errors import NotEnoughDataError, WorkspaceError
 from shelfcheck.settings_file import REMEMBERED_FILE, remember
 from shelfcheck.stages import Stage, StageResult, plan, run_stage
-from shelfcheck.workspace import copy_atomically, write_atomically
+from shelfcheck.workspace import Workspace, copy_atomically, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -26,19 +27,21 @@ if TYPE_CHECKING:
     from shelfcheck.progress import Progress
     from shelfcheck.sources import Source
     from shelfcheck.stages import Context
-    from shelfcheck.workspace import Workspace
 
 PREPARED: Final = "prepared"
-LANGUAGE: Final = "language"
 SAMPLE: Final = "sample"
+EXPLORE: Final = "explore"
+LANGUAGE: Final = "language"
 ENCODED: Final = "encoded"
 MODEL: Final = "model"
 EVALUATION: Final = "evaluation"
 OUT_OF_FOLD: Final = "out_of_fold"
 MISPLACED_REVIEWS: Final = "misplaced_reviews"
 MISCATEGORISED_PRODUCTS: Final = "miscategorised_products"
+DECLINING_PRODUCTS: Final = "declining_products"
 REPORT: Final = "report"
 REGISTRY_HISTORY: Final = "models/history.jsonl"  # grows with every registration and promotion
+SAMPLE_MANIFEST: Final = "sample/manifest.json"  # of the sample, which the report shows where it stands
 TUNING_HISTORY: Final = "tuning/history.jsonl"  # grows with every call of `tune`
 
 
@@ -67,6 +70,15 @@ def _run_sample(context: Context) -> Mapping[str, Any]:
         "representative": done.comparison.representative,
         "representative_weighted": done.comparison.representative_weighted,
     }
+
+
+def _run_explore(context: Context) -> Mapping[str, Any]:
+    from shelfcheck.explore import explore  # noqa: PLC0415
+    from shelfcheck.report.explore_page import write_explore_page  # noqa: PLC0415
+
+    figures = explore(context.inputs[PREPARED], context.out, context.settings, context.progress)
+    write_explore_page(context.out, context.out)
+    return {name: figures[name] for name in ("reviews", "categories", "unique_products", "unique_customers")}
 
 
 def _run_language(context: Context) -> Mapping[str, Any]:
@@ -134,6 +146,14 @@ def _run_miscategorised(context: Context) -> Mapping[str, Any]:
     )
 
 
+def _run_declining(context: Context) -> Mapping[str, Any]:
+    from shelfcheck.audit import declining_products  # noqa: PLC0415
+
+    return declining_products(
+        context.inputs[PREPARED], context.inputs[ENCODED], context.out, context.settings, context.progress
+    )
+
+
 def _run_report(context: Context) -> Mapping[str, Any]:
     from shelfcheck.report import ReportInputs, write_report  # noqa: PLC0415
 
@@ -146,6 +166,8 @@ def _run_report(context: Context) -> Mapping[str, Any]:
             model=context.inputs.get(MODEL),
             misplaced_reviews=context.inputs.get(MISPLACED_REVIEWS),
             miscategorised_products=context.inputs.get(MISCATEGORISED_PRODUCTS),
+            declining_products=context.inputs.get(DECLINING_PRODUCTS),
+            sample=_sample_of(context),
             registry=None if history is None else history.parent.parent,
             tuning=None if tuned is None else tuned.parent,
         ),
@@ -153,6 +175,17 @@ def _run_report(context: Context) -> Mapping[str, Any]:
         context.settings,
     )
     return {"bytes": page.stat().st_size}
+
+
+def _sample_of(context: Context) -> Path | None:
+    """The folder of the sample, if it was drawn from the reviews that stand."""
+    if SAMPLE_MANIFEST not in context.inputs:
+        return None
+    workspace = Workspace(context.inputs[SAMPLE_MANIFEST].parent.parent)
+    sample, prepared = workspace.manifest(SAMPLE), workspace.manifest(PREPARED)
+    if sample is None or prepared is None or sample.inputs.get(PREPARED) != prepared.fingerprint:
+        return None
+    return workspace.path(SAMPLE, made_by="shelfcheck sample")
 
 
 _ENCODING: Final = (
@@ -193,6 +226,15 @@ STAGES: Final = (
         needs=(PREPARED,),
         settings=("sample", "run.seed"),
         run=_run_sample,
+        main=False,
+    ),
+    Stage(
+        EXPLORE,
+        "Exploring",
+        "shelfcheck explore",
+        needs=(PREPARED,),
+        settings=(),
+        run=_run_explore,
         main=False,
     ),
     Stage(
@@ -244,7 +286,7 @@ STAGES: Final = (
         "Looking for misplaced reviews",
         "shelfcheck audit misplaced_reviews",
         needs=(PREPARED, OUT_OF_FOLD),
-        settings=("audit", "run.seed"),
+        settings=("audit.min_score", "audit.max_findings", "run.seed"),
         run=_run_misplaced,
     ),
     Stage(
@@ -252,18 +294,26 @@ STAGES: Final = (
         "Looking for miscategorised products",
         "shelfcheck audit miscategorised_products",
         needs=(PREPARED, OUT_OF_FOLD),
-        settings=("audit", "run.seed"),
+        settings=("audit.min_score", "audit.max_findings", "run.seed"),
         run=_run_miscategorised,
+    ),
+    Stage(
+        DECLINING_PRODUCTS,
+        "Looking for declining products",
+        "shelfcheck audit declining_products",
+        needs=(PREPARED, ENCODED),
+        settings=("audit.declining", "audit.max_findings"),
+        run=_run_declining,
     ),
     Stage(
         REPORT,
         "Writing the report",
         "shelfcheck report",
-        needs=(PREPARED, MODEL, EVALUATION, MISPLACED_REVIEWS, MISCATEGORISED_PRODUCTS),
+        needs=(PREPARED, MODEL, EVALUATION, MISPLACED_REVIEWS, MISCATEGORISED_PRODUCTS, DECLINING_PRODUCTS),
         settings=("report",),
         run=_run_report,
-        optional=(MODEL, EVALUATION, MISPLACED_REVIEWS, MISCATEGORISED_PRODUCTS),
-        watches=(REGISTRY_HISTORY, TUNING_HISTORY),
+        optional=(MODEL, EVALUATION, MISPLACED_REVIEWS, MISCATEGORISED_PRODUCTS, DECLINING_PRODUCTS),
+        watches=(REGISTRY_HISTORY, TUNING_HISTORY, SAMPLE_MANIFEST),
     ),
 )
 """Every stage, in the order in which they run."""
@@ -274,6 +324,8 @@ MAIN_JOB: Final = tuple(stage.name for stage in STAGES if stage.main)
 # What people open stands at the workspace's top under a name that never changes.
 _TOP_FILES: Final = {
     SAMPLE: {"sample.parquet": "sample.parquet"},
+    EXPLORE: {"explore.html": "explore.html"},
+    LANGUAGE: {"language.html": "language.html"},
     MISPLACED_REVIEWS: {
         "findings.csv": "misplaced_reviews.csv",
         "findings.parquet": "misplaced_reviews.parquet",
@@ -282,7 +334,10 @@ _TOP_FILES: Final = {
         "findings.csv": "miscategorised_products.csv",
         "findings.parquet": "miscategorised_products.parquet",
     },
-    LANGUAGE: {"language.html": "language.html"},
+    DECLINING_PRODUCTS: {
+        "findings.csv": "declining_products.csv",
+        "findings.parquet": "declining_products.parquet",
+    },
     REPORT: {"report.html": "report.html"},
 }
 
@@ -334,8 +389,8 @@ def run_stages(
 
     Raises:
         WorkspaceError: no sources were given and nothing was prepared, or the workspace is in use.
-        NotEnoughDataError: the reviews are too few, e.g. of one category only. A run that ends in the
-            report goes on instead: the report tells what came in, and what could not be learned.
+        NotEnoughDataError: the reviews are too few, e.g. of one category only. A run of several targets, or
+            one that ends in the report, goes on instead and tells what was skipped.
     """
     wanted = closure(targets)
     results = []
@@ -358,7 +413,7 @@ def run_stages(
                     stage, workspace, settings, progress, sources=given, absent=skipped, force=forced
                 )
             except NotEnoughDataError as error:
-                if REPORT not in targets:
+                if REPORT not in targets and len(targets) == 1:
                     raise
                 skipped[stage.name] = str(error)
                 continue

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from shelfcheck import pipeline
 from shelfcheck.api._shared import run_targets, sources_of
+from shelfcheck.errors import NotEnoughDataError
 from shelfcheck.progress import NullProgress
 from shelfcheck.settings_file import resolve
 from shelfcheck.workspace import Workspace
@@ -22,7 +23,11 @@ if TYPE_CHECKING:
     from shelfcheck.sources.demo import GeneratedFiles
     from shelfcheck.stages import StageResult
 
-AUDITS: Final = (pipeline.MISPLACED_REVIEWS, pipeline.MISCATEGORISED_PRODUCTS)
+AUDITS: Final = (
+    pipeline.MISPLACED_REVIEWS,
+    pipeline.MISCATEGORISED_PRODUCTS,
+    pipeline.DECLINING_PRODUCTS,
+)
 
 
 def run(
@@ -90,17 +95,23 @@ def audit(
     progress: Progress | None = None,
     force: bool = False,
 ) -> dict[str, StageResult]:
-    """Find what is wrong, by out-of-fold predictions. Arguments as for `run`.
+    """Find what is wrong, by models that did not see the product. Arguments as for `run`.
 
-    `kinds` names the audits wanted: `misplaced_reviews`, `miscategorised_products`.
+    `kinds` names the audits wanted: `misplaced_reviews`, `miscategorised_products`, `declining_products`.
 
     Returns:
-        Kind -> result, whose folder holds `findings.parquet`, `findings.csv`, `summary.json`.
+        Kind -> result, whose folder holds `findings.parquet`, `findings.csv`, `summary.json`. Of several
+        kinds, those that the reviews are too few for are left out; they are in the report with the reason.
+
+    Raises:
+        NotEnoughDataError: the reviews are too few for any.
     """
     results = run_targets(
         list(kinds), (), workspace, config=config, overrides=overrides, progress=progress, force=force
     )
-    return {kind: results.stage(kind) for kind in kinds}
+    if kinds and all(kind in results.skipped for kind in kinds):
+        raise NotEnoughDataError(results.skipped[kinds[0]])
+    return {kind: results.stage(kind) for kind in kinds if kind not in results.skipped}
 
 
 def report(

@@ -11,6 +11,8 @@ import pyarrow.compute as pc
 import pyarrow.csv as pcsv
 import pyarrow.parquet as pq
 
+from shelfcheck.text.spreadsheet import harmless
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -26,7 +28,6 @@ SAMPLES: Final = pa.list_(
         ]
     )
 )
-_FORMULA: Final = r"^[=+\-@\t\r]"  # what a spreadsheet takes for a formula
 
 
 def write_findings(table: pa.Table, summary: Mapping[str, Any], out: Path) -> None:
@@ -46,18 +47,19 @@ def as_csv(table: pa.Table) -> pa.Table:
     columns = {}
     for field in table.schema:
         column = table[field.name].combine_chunks()
-        if field.type == TERMS:
-            column = _joined(column, "term", "; ")
-        elif field.type == SAMPLES:
-            column = _joined(column, "body", " | ")
+        names = _names(field.type)
+        if names and not {"term", "body"} & names:  # a series of numbers is for programs
+            continue
+        if names:
+            column = _joined(column, "term", "; ") if "term" in names else _joined(column, "body", " | ")
         columns[field.name] = harmless(column) if pa.types.is_string(column.type) else column
     return pa.table(columns)
 
 
-def harmless(column: pa.Array) -> pa.Array:
-    """Texts with an apostrophe before what a spreadsheet would run."""
-    quoted = pc.binary_join_element_wise(pa.scalar("'"), column, "")
-    return pc.if_else(pc.match_substring_regex(column, _FORMULA), quoted, column)
+def _names(kind: pa.DataType) -> set[str]:
+    """Names of the fields of a list of structures; none of anything else."""
+    inner = kind.value_type if pa.types.is_list(kind) else None
+    return {inner.field(i).name for i in range(inner.num_fields)} if inner is not None else set()
 
 
 def _joined(column: pa.ListArray, name: str, between: str) -> pa.Array:

@@ -13,15 +13,17 @@ from shelfcheck.cli.tables import show
     epilog="""\b
 Examples:
   shelfcheck audit --workspace shop
-  shelfcheck audit miscategorised_products --workspace shop --set audit.folds=10"""
+  shelfcheck audit miscategorised_products --workspace shop --set audit.folds=10
+  shelfcheck audit declining_products --workspace shop --set audit.declining.min_reviews=50"""
 )
 @click.argument("kinds", nargs=-1, type=click.Choice(api.AUDITS), metavar="[KIND]...")
 @options.common
 def audit(job: options.Job, *, kinds: tuple[str, ...]) -> None:
-    """Find misplaced reviews and miscategorised products.
+    """Find misplaced reviews, miscategorised products, and products that get worse.
 
-    KIND is misplaced_reviews or miscategorised_products; both when not given. Every review is
-    judged by a model that saw no review of its product.
+    KIND is misplaced_reviews, miscategorised_products or declining_products; all when not given.
+    Every review is judged by a model that saw no review of its product. Products that get better
+    are told with those that get worse.
     """
     with job.progress() as progress:
         results = api.audit(job.workspace, kinds or api.AUDITS, **job.arguments(progress))

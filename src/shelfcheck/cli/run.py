@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _TOP = 5  # findings of each kind in the summary
 # Kind of finding: the column that tells a person what it is about.
 _SUBJECTS = {"misplaced_reviews": "review_headline", "miscategorised_products": "product_title"}
+_DECLINING = "declining_products"
 
 
 @click.command(
@@ -78,6 +79,10 @@ def show_summary(result: RunResult) -> None:
             file = result.workspace / f"{kind}.parquet"
             _show_top(file, kind, subject)
             out.print(f"All of them: {file.with_suffix('.csv')}", soft_wrap=True)
+    if _DECLINING not in result.skipped:
+        file = result.workspace / f"{_DECLINING}.parquet"
+        _show_declines(file)
+        out.print(f"All of them: {file.with_suffix('.csv')}", soft_wrap=True)
     for reason in dict.fromkeys(result.skipped.values()):
         names = ", ".join(name for name, told in result.skipped.items() if told == reason)
         out.print(f"\n[yellow]Not done[/]: {names}: {reason}", highlight=False, soft_wrap=True)
@@ -103,6 +108,38 @@ def _show_top(file: Path, kind: str, subject: str) -> None:
     title = f"\n{kind.replace('_', ' ').capitalize()}: {f'the first {len(rows)}' if rows else 'none'}"
     names = ("rank", "score", "product", subject.replace("_", " "), "assigned", "suggested")
     show(title, names, rows, numeric=[0, 1])
+
+
+def _show_declines(file: Path) -> None:
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    columns = [
+        "rank",
+        "score",
+        "direction",
+        "product_id",
+        "product_title",
+        "since",
+        "stars_before",
+        "stars_since",
+    ]
+    table = pq.read_table(file, columns=columns).slice(0, _TOP)
+    rows = [
+        (
+            str(row["rank"]),
+            f"{row['score']:.3f}",
+            row["product_id"],
+            (row["product_title"] or "")[:48],
+            row["direction"],
+            row["since"].isoformat(),
+            f"{row['stars_before']:.2f}",
+            f"{row['stars_since']:.2f}",
+        )
+        for row in table.to_pylist()
+    ]
+    title = f"\nDeclining products: {f'the first {len(rows)}' if rows else 'none'}"
+    names = ("rank", "score", "product", "product title", "became", "since", "stars before", "stars since")
+    show(title, names, rows, numeric=[0, 1, 6, 7])
 
 
 def _number(value: object) -> str:

@@ -11,10 +11,11 @@ if TYPE_CHECKING:
 
 MISPLACED_REVIEWS: Final = "misplaced_reviews"
 MISCATEGORISED_PRODUCTS: Final = "miscategorised_products"
+DECLINING_PRODUCTS: Final = "declining_products"
 
 
 def _beside_the_page() -> dict[str, tuple[str, ...]]:
-    kinds = (MISPLACED_REVIEWS, MISCATEGORISED_PRODUCTS)
+    kinds = (MISPLACED_REVIEWS, MISCATEGORISED_PRODUCTS, DECLINING_PRODUCTS)
     return {kind: (f"{kind}.csv", f"{kind}.parquet") for kind in kinds}
 
 
@@ -37,6 +38,8 @@ class ReportInputs:
         model: folder with the model's `card.json`.
         misplaced_reviews: folder with `findings.parquet` and `summary.json`.
         miscategorised_products: folder with `findings.parquet` and `summary.json`.
+        declining_products: folder with `findings.parquet` and `summary.json`.
+        sample: folder of a sample of these reviews, with `representativeness.json` and `summary.json`.
         registry: a workspace whose registered models are compared.
         tuning: the folder of the studies that `tune` left.
         title: heading of the page.
@@ -50,6 +53,8 @@ class ReportInputs:
     model: Path | None = None
     misplaced_reviews: Path | None = None
     miscategorised_products: Path | None = None
+    declining_products: Path | None = None
+    sample: Path | None = None
     registry: Path | None = None
     tuning: Path | None = None
     title: str = "Shelfcheck report"

@@ -9,6 +9,7 @@ from shelfcheck.report.wording import about, number, percent, plural, words
 
 if TYPE_CHECKING:
     from shelfcheck.models.evaluation import Evaluation
+    from shelfcheck.report.declines import Declines
     from shelfcheck.report.facts import Intake
     from shelfcheck.report.findings import Findings, Pair
 
@@ -42,7 +43,11 @@ class Overview:
 
 
 def overview(
-    intake: Intake | None, evaluation: Evaluation | None, reviews: Findings | None, products: Findings | None
+    intake: Intake | None,
+    evaluation: Evaluation | None,
+    reviews: Findings | None,
+    products: Findings | None,
+    declines: Declines | None = None,
 ) -> Overview:
     """Say the main things of what there is; parts that are None are left out."""
     sentences = []
@@ -57,6 +62,11 @@ def overview(
         if findings is not None:
             sentences.append(_outcome(findings, noun))
             tiles.append(Tile(name, number(findings.total), f"{about(findings.expected)} real"))
+    if declines is not None:
+        sentences.append(_changes(declines))
+        tiles.append(
+            Tile("Products getting worse", number(declines.worse), f"{number(declines.better)} better")
+        )
     if reviews is not None and reviews.pairs:
         first = reviews.pairs[0]
         sentences.append(
@@ -81,6 +91,14 @@ def _judged_on(evaluation: Evaluation) -> str:
     split = evaluation.notes.get("split", "product")
     told = {"time": "on later reviews", "row": "on other reviews of the same products, which flatters"}
     return told.get(split, "on products never seen")
+
+
+def _changes(declines: Declines) -> str:
+    became = "became" if declines.worse != 1 else "has become"
+    return (
+        f"Of {plural(declines.judged, 'product')} with enough dated reviews, {number(declines.worse)} "
+        f"{became} worse and {number(declines.better)} better."
+    )
 
 
 def _outcome(findings: Findings, noun: str) -> str:

@@ -11,12 +11,15 @@ from shelfcheck.config import flatten
 from shelfcheck.models.evaluation_text import split_sentence
 from shelfcheck.report import charts_data, charts_models, charts_quality
 from shelfcheck.report.cards import category_options, product_cards, review_cards, segments
+from shelfcheck.report.declines import decline_cards, decline_options, read_declines
 from shelfcheck.report.facts import read_evaluation, read_intake, read_json
 from shelfcheck.report.findings import read_findings
 from shelfcheck.report.models import COLUMNS as MODEL_COLUMNS
 from shelfcheck.report.models import rankings
 from shelfcheck.report.overview import overview
 from shelfcheck.report.shell import render_page
+from shelfcheck.report.sample import COLUMNS as SAMPLE_COLUMNS
+from shelfcheck.report.sample import read_sample
 from shelfcheck.report.studies import read_studies
 from shelfcheck.report.wording import number
 from shelfcheck.workspace import write_atomically
@@ -27,6 +30,7 @@ if TYPE_CHECKING:
     from shelfcheck.config import Settings, TextSettings
     from shelfcheck.models.evaluation import Evaluation
     from shelfcheck.report.chart import Chart
+    from shelfcheck.report.declines import Declines
     from shelfcheck.report.facts import Intake
     from shelfcheck.report.findings import Findings
     from shelfcheck.report.inputs import ReportInputs
@@ -35,7 +39,9 @@ _SECTIONS: Final = (
     ("overview", "Overview"),
     ("misplaced", "Misplaced reviews"),
     ("miscategorised", "Miscategorised products"),
+    ("declining", "Declining products"),
     ("intake", "What came in"),
+    ("sample", "The sample"),
     ("quality", "Model quality"),
     ("models", "Models compared"),
     ("tuning", "Tuning"),
@@ -80,11 +86,16 @@ def render(inputs: ReportInputs, settings: Settings) -> str:
 
     review_list = review_cards(reviews.rows, normalise) if reviews else []
     product_list = product_cards(products.rows, normalise) if products else []
+    declines = None if inputs.declining_products is None else read_declines(inputs.declining_products, limit)
+    decline_list = decline_cards(declines.rows, normalise) if declines else []
     models, model_charts = ((), {}) if inputs.registry is None else rankings(inputs.registry)
     studies = () if inputs.tuning is None else read_studies(inputs.tuning)
+    sample = None if inputs.sample is None else read_sample(inputs.sample)
     study_charts = {chart.name: chart for study in studies for chart in study.charts}
     drawn = _charts(intake, evaluation, reviews, products) | model_charts | study_charts
-    counts = {"misplaced": reviews, "miscategorised": products}
+    if sample is not None:
+        drawn[sample.chart.name] = sample.chart
+    counts = {"misplaced": reviews, "miscategorised": products, "declining": declines}
     return render_page(
         "report.html.j2",
         title=inputs.title,
@@ -96,7 +107,7 @@ def render(inputs: ReportInputs, settings: Settings) -> str:
             for name, title in _SECTIONS
             if name != "tuning" or studies
         ],
-        overview=overview(intake, evaluation, reviews, products),
+        overview=overview(intake, evaluation, reviews, products, declines),
         intake=intake,
         intake_bar=_intake_bar(intake),
         evaluation=evaluation,
@@ -111,6 +122,9 @@ def render(inputs: ReportInputs, settings: Settings) -> str:
         product_cards=product_list,
         review_options=category_options(review_list),
         product_options=category_options(product_list),
+        declines=declines,
+        decline_cards=decline_list,
+        decline_options=decline_options(decline_list),
         about=_about(inputs, settings),
     )
 
@@ -189,5 +203,5 @@ def _tokens(texts: Sequence[str], settings: TextSettings) -> list[str | None]:
     return found
 
 
-def _short(findings: Findings | None) -> str:
+def _short(findings: Findings | Declines | None) -> str:
     return "" if findings is None else number(findings.total)

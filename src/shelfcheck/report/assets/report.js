@@ -165,4 +165,5 @@
   };
   setUp("misplaced");
   setUp("miscategorised");
+  setUp("declining");
 })();

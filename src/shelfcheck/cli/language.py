@@ -73,10 +73,9 @@ def _show_shifts(result: StageResult) -> None:
             )
             for row in shifted[:_PAIRS]
         ]
-        title = (
-            f"{len(shifted)} of {len(pairs)} pairs of years differ by more than chance; the largest shifts:"
-        )
-        show(title, ("Category", "Years", "Distance", "Came", "Went"), rows, numeric=[2])
+        click.echo(f"{len(shifted)} of {len(pairs)} pairs of consecutive years differ by more than chance.")
+        if rows:
+            show("", ("Category", "Years", "Distance", "Came", "Went"), rows, numeric=[2])
 
 
 def _show_trends(summary: dict[str, Any]) -> None:
@@ -92,7 +91,5 @@ def _show_trends(summary: dict[str, Any]) -> None:
         if row["facet"] == "year"
     ]
     if rows:
-        title = (
-            "\nDoes the overlap of consecutive years grow? Points of per cent a year, all categories together"
-        )
-        show(title, ("Measure", "Pairs", "Slope", "95 % interval", "p"), rows, numeric=[1, 2, 4])
+        click.echo("\nDo consecutive years share more and more top terms? Points of per cent a year:")
+        show("", ("Measure", "Pairs", "Slope", "95 % interval", "p"), rows, numeric=[1, 2, 4])

@@ -58,7 +58,9 @@ def overlap_chart(name: str, category: str, pairs: Sequence[Row]) -> Chart:
             "kind:N",
             sort=_KINDS,
             scale=alt.Scale(domain=_KINDS, range=_COLOURS),
-            legend=alt.Legend(title=None, symbolType="stroke", symbolStrokeWidth=3),
+            legend=alt.Legend(
+                title=None, symbolType="stroke", symbolStrokeWidth=3, symbolOpacity=1, direction="vertical"
+            ),
         ),
     )
     y = alt.Y(
@@ -151,7 +153,7 @@ def slopes_chart(name: str, trends: Sequence[Row], step: str) -> Chart:
             "kind:N",
             sort=domain,
             scale=alt.Scale(domain=domain, range=_COLOURS),
-            legend=alt.Legend(title=None, symbolType="circle", symbolOpacity=1),
+            legend=alt.Legend(title=None, symbolType="circle", symbolOpacity=1, direction="vertical"),
         ),
     )
     x = alt.X("slope:Q", title=f"Points of per cent a {step}", axis=alt.Axis(tickCount=7, domain=False))
@@ -169,7 +171,7 @@ def slopes_chart(name: str, trends: Sequence[Row], step: str) -> Chart:
     spec["datasets"]["zero"] = [{}]
     return Chart(
         name,
-        f"How fast the overlap grows, by category, a {step}",
+        f"How fast the overlap grows a {step}, by category",
         f"Dots right of the line: neighbours share more terms as the {step}s go on. Bars are 95 % intervals; "
         f"categories with fewer than four pairs are in the table alone.",
         spec,

@@ -28,7 +28,7 @@ from markupsafe import Markup
 
 from shelfcheck.__about__ import __version__
 from shelfcheck.report.chart import CONFIG
-from shelfcheck.report.wording import about, day, number, percent, ratio, words
+from shelfcheck.report.wording import about, day, number, percent, ratio, signed, words
 from shelfcheck.workspace import utc_now
 
 if TYPE_CHECKING:
@@ -122,6 +122,7 @@ def _environment() -> jinja2.Environment:
         words=words,
         number=number,
         percent=percent,
+        signed=signed,
         ratio=ratio,
         share=lambda n, total: percent(n / total if total else 0.0, 1),
         url_path=quote,

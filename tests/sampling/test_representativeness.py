@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from shelfcheck.sampling.distances import (
+    chi_squared,
     judge,
     kolmogorov_smirnov,
     random_counts,
@@ -25,6 +26,7 @@ def test_distances_by_hand():
     assert kolmogorov_smirnov(sample, population) == pytest.approx(0.1)
     # A tenth of the reviews moves from the second value to the first, 7 below.
     assert wasserstein(sample, population, np.array([3.0, 10.0, 40.0])) == pytest.approx(0.7)
+    assert chi_squared(sample, population) == pytest.approx(0.1**2 / 0.5 + 0.1**2 / 0.3)
     assert total_variation(population / 5, population) == 0
     assert total_variation(np.array([[1.0, 0, 0], [0, 0, 1.0]]), population) == pytest.approx([0.5, 0.8])
 
@@ -37,6 +39,10 @@ def test_distances_agree_with_scipy(seed):
     sample = generator.integers(0, 9, 30).astype(float) + (np.arange(30) == 4)
     assert wasserstein(sample, population, at) == pytest.approx(
         stats.wasserstein_distance(at, at, sample, population)
+    )
+    expected = population / population.sum() * sample.sum()
+    assert chi_squared(sample, population) * sample.sum() == pytest.approx(
+        stats.chisquare(sample, expected).statistic
     )
     drawn, whole = np.repeat(at, sample.astype(int)), np.repeat(at, population.astype(int))
     assert kolmogorov_smirnov(sample, population) == pytest.approx(stats.ks_2samp(drawn, whole).statistic)

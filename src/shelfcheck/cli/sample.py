@@ -93,19 +93,22 @@ def _tell_forced(forced: int, categories: int, rows: int) -> None:
 
 def _show_distances(compared: Representativeness) -> None:
     def said(value: float, unit: str) -> str:
-        return f"{value:.1%}" if unit == "share" else f"{value:.1f}"
+        if unit == "share":
+            return f"{value:.1%}"
+        return f"{value:.4f}" if unit == "ratio" else f"{value:.1f}"
 
     rows = [
         (
             one.what.replace("_", " "),
-            one.measure.replace("_", " "),
-            f"{said(one.judged.observed, one.unit)}{'' if one.unit == 'share' else ' ' + one.unit}",
+            one.measure.replace("_", " ") + (", characters" if one.unit == "characters" else ""),
+            said(one.judged.observed, one.unit),
+            said(one.weighted.observed, one.unit),
             f"{said(one.judged.low, one.unit)} to {said(one.judged.high, one.unit)}",
             one.verdict,
         )
         for one in compared.distances
     ]
-    show("", ("", "distance", "sample", "by chance", ""), rows, numeric=[2, 3])
+    show("", ("", "distance", "sample", "weighted", "by chance", ""), rows, numeric=[2, 3, 4])
 
 
 def _show_plan(planned: SamplePlan, *, as_json: bool) -> None:

@@ -105,11 +105,13 @@ def render(inputs: ReportInputs, settings: Settings) -> str:
         contents=[
             (name, title, _short(counts.get(name)))
             for name, title in _SECTIONS
-            if name != "tuning" or studies
+            if (name != "tuning" or studies) and (name != "sample" or sample)
         ],
         overview=overview(intake, evaluation, reviews, products, declines),
         intake=intake,
         intake_bar=_intake_bar(intake),
+        sample=sample,
+        sample_columns=SAMPLE_COLUMNS,
         evaluation=evaluation,
         split=split_sentence(evaluation.notes) if evaluation else "",
         slices=[name for name in drawn if name.startswith("by-")],

@@ -33,6 +33,17 @@ def total_variation(sample: NDArray[np.float64], population: NDArray[np.float64]
     return distance
 
 
+def chi_squared(sample: NDArray[np.float64], population: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Pearson's chi-squared divided by the sample's size: squared differences of shares, over the share.
+
+    A rare class whose share is doubled weighs here, where the total variation hardly sees it. Arguments as
+    above; each class must hold some of the population.
+    """
+    shares = _shares(population)
+    distance: NDArray[np.float64] = ((_shares(sample) - shares) ** 2 / shares).sum(axis=-1)
+    return distance
+
+
 def kolmogorov_smirnov(sample: NDArray[np.float64], population: NDArray[np.float64]) -> NDArray[np.float64]:
     """The largest difference of the cumulative shares of ordered classes, 0..1. Arguments as above."""
     distance: NDArray[np.float64] = np.abs(_cumulated(sample, population)).max(axis=-1)

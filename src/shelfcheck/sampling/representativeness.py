@@ -17,6 +17,7 @@ import numpy as np
 from shelfcheck.sampling.distances import (
     SIMULATIONS,
     Judged,
+    chi_squared,
     judge,
     kolmogorov_smirnov,
     random_counts,
@@ -49,8 +50,8 @@ class Distance:
 
     Attributes:
         what: `product_category`, `star_rating`, `body_length`, `review_month`.
-        measure: `total_variation`, `kolmogorov_smirnov`, `wasserstein`.
-        unit: `share` (0..1) or `characters`.
+        measure: `total_variation`, `chi_squared` (by the sample's size), `kolmogorov_smirnov`, `wasserstein`.
+        unit: `share` (0..1), `ratio` or `characters`.
         judged: the distance and what chance gives.
         verdict: `closer than chance`, `as close as chance`, `further than chance`.
         weighted: the same, each review counted by its weight.
@@ -169,6 +170,8 @@ def compare(
         names = _ordered(what, population[what])
         counts = _Counts.of(names, population[what], sample[what], weighted[what])
         add(what, "total_variation", "share", total_variation, counts)
+        if what == PRODUCT_CATEGORY:
+            add(what, "chi_squared", "ratio", chi_squared, counts)
         if what == REVIEW_MONTH:
             years = [None if month is None else month[:4] for month in names]
             starts = np.array([i for i, year in enumerate(years) if i == 0 or year != years[i - 1]])

@@ -7,7 +7,7 @@ import pytest
 from shelfcheck.audit.additive import Basis, fit_logistic
 from shelfcheck.audit.agreement import one_hot_sum
 from shelfcheck.audit.mixture import Posterior, _rising
-from shelfcheck.audit.output import harmless
+from shelfcheck.text.spreadsheet import harmless
 
 
 @pytest.mark.parametrize("share", [0.01, 0.03, 0.1])

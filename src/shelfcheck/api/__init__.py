@@ -11,6 +11,7 @@ Every function takes `config` (a TOML file) and `overrides` (dotted key -> value
 
 from __future__ import annotations
 
+from shelfcheck.api.exploring import explore
 from shelfcheck.api.jobs import (
     AUDITS,
     DemoResult,
@@ -56,6 +57,7 @@ __all__ = [
     "count",
     "demo",
     "evaluate",
+    "explore",
     "generate",
     "language",
     "leaderboard",

@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "prepare": ("shelfcheck.cli.prepare", "Read, check, clean and store reviews by month."),
     "count": ("shelfcheck.cli.count", "How many reviews there are, from metadata, in milliseconds."),
     "sample": ("shelfcheck.cli.sample", "Draw a stratified sample, and check that it stands for all."),
+    "explore": ("shelfcheck.cli.explore", "Describe the reviews: tables, and a page to look at."),
     "train": ("shelfcheck.cli.models", "Learn what each category's reviews sound like."),
     "tune": ("shelfcheck.cli.tune", "Find settings of a model that do best on unseen products."),
     "evaluate": ("shelfcheck.cli.evaluation", "Judge a model on what it has not seen, or on any data."),

@@ -37,7 +37,10 @@
     const place = byId(`chart-${name}`);
     if (!place || drawn.has(name) || !place.clientWidth) return null;
     drawn.add(name);
-    return vegaEmbed(place, specs[name], options).catch((error) => {
+    return vegaEmbed(place, specs[name], options).then(({ view }) => {
+      place.view = view; // for a page's own script
+      place.dispatchEvent(new CustomEvent("drawn", { bubbles: true }));
+    }).catch((error) => {
       console.error(error);
       place.textContent = "This chart could not be drawn; its numbers are in the table below.";
     });

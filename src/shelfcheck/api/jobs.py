@@ -187,6 +187,7 @@ def demo(
     scores = tuple(
         score(kind, result.stage(kind).folder / "findings.parquet", raw / TRUTH_FILE, prepared)
         for kind in PLANTED
+        if kind not in result.skipped
     )
     return DemoResult(result, scores)
 

@@ -157,7 +157,7 @@ def _card(row: dict[str, Any], marker: Highlighter) -> DeclineCard:
     terms = tuple(word["term"] for word in row["words"] or ())
     return DeclineCard(
         rank=row["rank"],
-        score=row["score"],
+        score=min(row["score"], 0.9999),  # nothing is certain
         worse=row["direction"] == "worse",
         category=row["assigned_category"] or "",
         product=printable(row["product_id"] or ""),

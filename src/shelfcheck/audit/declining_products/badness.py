@@ -4,7 +4,7 @@
 - `language`: how much the text complains beside other texts of its category with as many stars and about as
   many words; so it is no second count of the stars, sees texts that complain while the stars still stand, and
   does not take a fashion of short reviews for a change.
-- `both`: the stars, and among reviews with as many stars the language: better use of a tie than chance.
+- `both`: the stars and half the language, a standard deviation of which counts as half a star.
 
 Each is freed of what the category does at that time.
 """
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 _ENOUGH: Final = (
     200  # reviews of a category with as many stars; else those of all categories are compared with
 )
+_LANGUAGE_WEIGHT: Final = 0.5  # stars a standard deviation; docs/log.md has what others found
 _LENGTHS: Final = 6  # groups of about equally many texts, by their number of n-grams
 
 
@@ -54,10 +55,11 @@ class Badness:
 
         stars = -histories.stars.astype(np.float64)
         share = language_given_stars(histories, encoded, complaint)
+        language = remove_drift(histories, ndtri(np.clip(share, 1e-4, 1 - 1e-4)))
         return cls(
             stars=remove_drift(histories, stars + histories.u - 0.5),
-            language=remove_drift(histories, ndtri(np.clip(share, 1e-4, 1 - 1e-4))),
-            both=remove_drift(histories, stars + share - 0.5),
+            language=language,
+            both=(remove_drift(histories, stars) + _LANGUAGE_WEIGHT * language).astype(np.float32),
         )
 
 

@@ -267,10 +267,15 @@ def _told(histories: Histories, badness: Badness, finding: _Finding, texts: _Tex
     now = [texts.terms[int(i)] for i in since[telling]]
     then = [texts.terms[int(i)] for i in before]
     terms = new_terms(now, then, background)
-    sign = -1 if worse else 1
     levels = badness.language if finding.span.by_language else badness.both
     typical = np.abs(levels[before] - np.median(levels[before]))
-    first = np.lexsort((since, sign * levels[since]))[:_SAMPLES_SINCE]
+    spoken = since[telling] if telling.any() else since
+    named = {one.term for one in terms}
+    # Much of what came up in few words; then the worst, or best.
+    tells = np.array(
+        [len(named & texts.terms[i]) / np.sqrt(10 + len(texts.terms[i])) for i in spoken.tolist()]
+    )
+    first = np.lexsort((spoken, (-1 if worse else 1) * levels[spoken], -tells))[:_SAMPLES_SINCE]
     usual = np.lexsort((-before, typical))[:_SAMPLES_BEFORE]
     titles = [texts.table[PRODUCT_TITLE][texts.at[int(i)]].as_py() for i in (*before[-1:], *since[:1])]
     return {
@@ -286,7 +291,7 @@ def _told(histories: Histories, badness: Badness, finding: _Finding, texts: _Tex
             for theme in themes(terms, now, then)
         ],
         "samples_before": _samples(histories, texts, np.sort(before[usual])),
-        "samples_since": _samples(histories, texts, np.sort(since[first])),
+        "samples_since": _samples(histories, texts, np.sort(spoken[first])),
     }
 
 

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from shelfcheck.models.encode import Encoded
     from shelfcheck.progress import Progress
 
-NO_PRODUCT: Final = "reviews_no_product_id"
-NO_DATE: Final = "reviews_no_date"
-NO_STARS: Final = "reviews_no_stars"
+NO_PRODUCT: Final = "reviews_without_a_product_id"
+NO_DATE: Final = "reviews_without_a_date"
+NO_STARS: Final = "reviews_without_stars"
 REPEATED: Final = "reviews_of_a_customer_who_wrote_before"
-TOO_FEW: Final = "products_too_few_reviews"
+TOO_FEW: Final = "products_with_too_few_reviews"
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -25,6 +25,7 @@ def test_by_hand() -> None:
     assert z[0] == pytest.approx(1.921812 / math.sqrt(0.35), abs=1e-5)
 
 
+@settings(deadline=None, max_examples=50)
 @given(counts, counts)
 def test_swapping_the_groups_changes_the_sign(a: np.ndarray, b: np.ndarray) -> None:
     prior = np.full(6, 0.5)
@@ -32,6 +33,7 @@ def test_swapping_the_groups_changes_the_sign(a: np.ndarray, b: np.ndarray) -> N
         np.testing.assert_allclose(one, -other, atol=1e-9)
 
 
+@settings(deadline=None, max_examples=50)
 @given(counts, counts, st.permutations(range(6)))
 def test_order_of_terms_does_not_matter(a: np.ndarray, b: np.ndarray, order: list[int]) -> None:
     prior = np.linspace(0.5, 3, 6)

@@ -35,6 +35,12 @@ STARS: Final = "stars"
 FACETS: Final = {YEAR: REVIEW_YEAR, STARS: STAR_RATING}
 """What reviews of a category are told apart by, and its column."""
 
+_COUNTED: Final = pa.schema(
+    [("value", pa.int32()), (TERM, pa.string()), ("n", pa.int64()), ("f", pa.int64())]
+)
+_DRAWN: Final = pa.schema(
+    [("value", pa.int32()), ("product", pa.string()), ("tokens", pa.string()), ("key", pa.int64())]
+)
 _KEY_BITS: Final = 60  # of the md5 of a review id
 _MARGIN: Final = 5.0  # standard deviations more than wanted are drawn, and the surplus is cut
 
@@ -210,7 +216,8 @@ class Facet:
                 named,
             )
         )
-        table = self._engine.table(
+        table = self._table(
+            _COUNTED,
             f"""
             SELECT {self._column} AS value, {TERM}, n, f FROM counted JOIN totals USING ({TERM})
             WHERE {PRODUCT_CATEGORY} = $category ORDER BY {TERM}, value
@@ -230,7 +237,8 @@ class Facet:
         )
 
     def _reviews(self, named: dict[str, Any], groups: tuple[Group, ...], terms: pa.Array) -> Reviews:
-        table = self._engine.table(
+        table = self._table(
+            _DRAWN,
             f"""
             SELECT value, {PRODUCT_ID} AS product, {REVIEW_TOKENS} AS tokens, key FROM drawn
             WHERE {PRODUCT_CATEGORY} = $category
@@ -254,6 +262,10 @@ class Facet:
             table["key"].to_numpy().astype(np.uint64),
             words,
         )
+
+    def _table(self, schema: pa.Schema, sql: str, parameters: dict[str, Any]) -> pa.Table:
+        batches = [batch.cast(schema) for batch in self._engine.stream(sql, parameters)]
+        return pa.Table.from_batches(batches, schema)
 
 
 def _matrix(table: pa.Table, groups: tuple[Group, ...], most: int) -> tuple[pa.Array, Ints, Ints]:

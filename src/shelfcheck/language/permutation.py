@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 _CHUNK: Final = 25  # shuffles a task; fixed, so that sums are added up in one order whatever the threads
 _NEAR_TOP: Final = 10  # times k terms may come to the top
 _TIE: Final = 1e-12  # rounding of a divergence
+_NO_MOVE: Final = 1e-7  # a standard deviation of shares that is rounding alone; one word in a million is more
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def _p(as_extreme: Bools) -> float:
 def _z(a: Ints, b: Ints, mean: Floats, square: Floats) -> Floats:
     observed = b / max(1, b.sum()) - a / max(1, a.sum())
     sd = np.sqrt(np.maximum(square - mean**2, 0.0))
-    z: Floats = np.divide(observed - mean, sd, out=np.zeros_like(sd), where=sd > 1e-12)
+    z: Floats = np.divide(observed - mean, sd, out=np.zeros_like(sd), where=sd > _NO_MOVE)
     return z
 
 

@@ -42,9 +42,12 @@ TORCH ?= torch==2.13.0
 torch: $(VENV)/.dev ## Add PyTorch, which the tests of the transformer need
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
 
+# One process a core, and no more than four: each loads the libraries for itself.
+TEST_PROCESSES ?= --numprocesses=auto --maxprocesses=4 --dist=worksteal
+
 .PHONY: test
 test: $(VENV)/.dev ## Run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TEST_PROCESSES)
 
 .PHONY: lint
 lint: $(VENV)/.dev ## Check style, types and the direction of imports

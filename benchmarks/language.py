@@ -80,8 +80,31 @@ def slopes(prepared: Path, top_k: list[int]) -> None:
             cells = " | ".join(told(found.get((category, measure))) for measure in MEASURES)
             name = category or "all together"
             print(f"| {name} | {len(mine)} | {min(sizes):,} to {max(sizes):,} | {cells} |")
+        within(pairs)
         print(f"\n{counts['year_pairs_shifted']} of {counts['year_pairs']} pairs of years shifted; "
               f"{counts['stars_pairs_shifted']} of {counts['stars_pairs']} of ratings")  # fmt: skip
+
+
+def within(pairs: list[dict[str, Any]]) -> None:
+    """Least squares within categories: overlap by year, by size, and by both."""
+    categories = np.array([row["product_category"] for row in pairs])
+
+    def centred(values: list[float]) -> np.ndarray:
+        found = np.array(values, np.float64)
+        for category in np.unique(categories):
+            found[categories == category] -= found[categories == category].mean()
+        return found
+
+    year = centred([row["group_a"] for row in pairs])
+    size = centred([np.log2(min(row["words_a"], row["words_b"])) for row in pairs])
+    y = centred([row["overlap"] for row in pairs])
+    print("\n| raw overlap within categories, by | a year | a doubling of words | R2 |\n|---|---|---|---|")
+    for name, columns in (("year", [year]), ("size", [size]), ("year and size", [year, size])):
+        x = np.stack(columns, axis=1)
+        slope = np.linalg.lstsq(x, y, rcond=None)[0]
+        by = dict(zip(name.split(" and "), slope, strict=True))
+        cells = " | ".join(f"{by[key]:+.2f}" if key in by else "–" for key in ("year", "size"))
+        print(f"| {name} | {cells} | {1 - ((y - x @ slope) ** 2).sum() / (y**2).sum():.2f} |")
 
 
 def generated(reviews: list[int], top_k: list[int]) -> None:

@@ -116,8 +116,9 @@ def changed_terms(
     found: Rows = []
     for change, sign, group in (("came", 1.0, b), ("went", -1.0, a)):
         order = np.argsort(-sign * z, kind="stable")[: settings.listed_terms]
-        rows = np.flatnonzero(language.reviews.group == group)
-        for rank, term in enumerate(int(t) for t in order if sign * z[t] > 0):
+        order = order[sign * z[order] > 0]
+        products = language.reviews.products_with(np.flatnonzero(language.reviews.group == group), order)
+        for rank, term in enumerate(order.tolist()):
             found.append(
                 {
                     "change": change,
@@ -128,7 +129,7 @@ def changed_terms(
                     "log_odds": float(delta[term]),
                     "z": float(z[term]),
                     "z_permuted": float(z_permuted[term]),
-                    "products": language.reviews.products_with(rows, term),
+                    "products": int(products[rank]),
                 }
             )
     return found

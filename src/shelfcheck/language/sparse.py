@@ -65,11 +65,12 @@ class Reviews:
         kernels.add_rows(self.indptr, self.ids, self.times, rows.astype(np.int64), out)
         return out
 
-    def products_with(self, rows: Ints, term: int) -> int:
-        """In how many products some of the reviews have a term."""
+    def products_with(self, rows: Ints, terms: Ints) -> Ints:
+        """In how many products some of the reviews have each of some terms, int64 (len(terms))."""
         chosen = self.take(rows)
-        row = np.repeat(np.arange(len(chosen)), np.diff(chosen.indptr))
-        return len(np.unique(chosen.product[row[chosen.ids == term]]))
+        product = np.repeat(chosen.product, np.diff(chosen.indptr))
+        found = [len(np.unique(product[chosen.ids == term])) for term in terms]
+        return np.array(found, np.int64)
 
 
 def review_terms(

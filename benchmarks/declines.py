@@ -2,17 +2,16 @@
 
     python benchmarks/declines.py WORKSPACE [--seeds 3] [--ruptures]
 
-WORKSPACE holds prepared and encoded reviews. Histories are those of the products of `--categories` (complete
-histories of their products) with `--least` reviews or more, cut at `--most`. After a date between 40 and 70 %
-of a history, a share of its reviews is replaced by reviews with 1 or 2 stars of other products of its category,
-stars and text together; in the variant "text" the text alone for a number of reviews, with the stars kept.
+WORKSPACE holds prepared and encoded reviews. Histories are those of the products of `--categories`
+(complete histories of their products) with `--least` reviews or more, cut at `--most`. After a date between
+40 and 70 % of a history, a share of its reviews is replaced by reviews with 1 or 2 stars of other products
+of its category, stars and text together; in the variant "text" the text alone for a number of reviews, with
+the stars kept.
 
-Every method gets the same values, of which the category's own drift was removed, and the threshold at which 5 %
-of the *other half* of the products ever give an alarm when their reviews are shuffled. An alarm before the date
-counts as false and leaves the product out. Prints tables in Markdown.
+Every method gets the same values, of which the category's own drift was removed, and the threshold at which
+5 % of the *other half* of the products ever give an alarm when their reviews are shuffled. An alarm before
+the date counts as false and leaves the product out. Prints tables in Markdown.
 """
-
-# ruff: noqa: PLR0917 - kernels and tables take many arrays
 
 from __future__ import annotations
 
@@ -20,6 +19,7 @@ import argparse
 import math
 import time
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,10 @@ from numba import njit
 from shelfcheck.audit.declining_products.badness import language_given_stars
 from shelfcheck.audit.declining_products.betting import bet, highest
 from shelfcheck.audit.declining_products.complaints import complaint_scores
+from shelfcheck.audit.declining_products.dating import date_change
 from shelfcheck.audit.declining_products.drift import remove_drift
 from shelfcheck.audit.declining_products.histories import Histories
-from shelfcheck.audit.declining_products.judging import ALARM, _together, date_change, judge
+from shelfcheck.audit.declining_products.judging import ALARM, judge, wealth_of
 from shelfcheck.models.encode import Encoded
 from shelfcheck.progress import NullProgress
 from shelfcheck.schema import STAR_RATING
@@ -99,7 +100,7 @@ def last_90_days(starts: Any, day: Any, x: Any, out: Any) -> None:
 
 @njit(cache=True)
 def likelihood_ratio(starts: Any, x: Any, out: Any) -> None:
-    """Largest Gaussian likelihood ratio over all splits, at every review: a split with a higher mean after."""
+    """Largest Gaussian likelihood ratio over all splits with a higher mean after, at every review."""
     for i in range(len(starts) - 1):
         a, n_all = starts[i], starts[i + 1] - starts[i]
         sums, squares = np.zeros(n_all + 1), np.zeros(n_all + 1)
@@ -119,11 +120,11 @@ def likelihood_ratio(starts: Any, x: Any, out: Any) -> None:
 
 
 def ruptures_gain(starts: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Gain of ruptures' best single split (least squares), again every fifth review; sd of what came before."""
+    """Gain of ruptures' best single split (least squares), again every fifth review."""
     import ruptures
 
     out = np.zeros(len(x))
-    for a, b in zip(starts[:-1], starts[1:], strict=True):
+    for a, b in pairwise(starts):
         last = 0.0
         for n in range(_LEARN, b - a + 1):
             if n % 5 == 0:
@@ -141,7 +142,7 @@ def ruptures_window(starts: np.ndarray, x: np.ndarray, width: int = 20) -> np.nd
     import ruptures
 
     out = np.zeros(len(x))
-    for a, b in zip(starts[:-1], starts[1:], strict=True):
+    for a, b in pairwise(starts):
         if b - a <= width:
             continue
         part = x[a:b]
@@ -177,7 +178,7 @@ def paths(setting: Setting, planted: Planted, *, with_ruptures: bool) -> dict[st
     x = values(setting, planted)
     both, language, stars = (bet(histories, x[name], threads=2) for name in ("both", "language", "stars"))
     found = {
-        "**shelfcheck**": _together(both, language),
+        "**shelfcheck**": wealth_of(both, language),
         "bets, stars and language": both.log_m,
         "bets, stars": stars.log_m,
         "bets, language": language.log_m,
@@ -346,7 +347,7 @@ def main() -> None:
 
 
 def thresholds(setting: Setting, options: argparse.Namespace) -> dict[str, np.ndarray]:
-    """For each product, the level that 5 % of the other half's shuffled histories reach; prints what holds."""
+    """For each product, the level that 5 % of the other half's shuffled histories reach; printed."""
     starts = setting.histories.starts
     half = np.random.default_rng(_SEED).permutation(setting.histories.n_products) % 2
     tops: dict[str, list[np.ndarray]] = {}
@@ -367,10 +368,9 @@ def thresholds(setting: Setting, options: argparse.Namespace) -> dict[str, np.nd
         found[name] = level
         print(f"| {name} | {np.mean(of_half):.2f} | {(top >= level).mean():.3f} |")
     own = np.array(tops["**shelfcheck**"])
-    print(
-        f"| **shelfcheck**, its own level | {-math.log(ALARM):.2f} | {(own >= -math.log(ALARM)).mean():.3f} |\n"
-    )
-    found["**shelfcheck**, its own level"] = np.full(setting.histories.n_products, -math.log(ALARM))
+    level = -math.log(ALARM)
+    print(f"| **shelfcheck**, its own level | {level:.2f} | {(own >= level).mean():.3f} |\n")
+    found["**shelfcheck**, its own level"] = np.full(setting.histories.n_products, level)
     return found
 
 
@@ -435,20 +435,20 @@ def dating(setting: Setting, options: argparse.Namespace) -> None:
         histories = replace(base.histories, stars=np.where(of, planted.histories.stars, base.histories.stars))
         part = Planted(histories, np.where(of, planted.text, base.text), planted.at, *_drifts(base))
         x = values(setting, part)
-        worse, better = judge(histories, Badness(x["stars"], x["language"], x["both"]), 2)
+        badness = Badness(x["stars"], x["language"], x["both"])
+        worse, better = judge(histories, badness, 2)
         told = np.flatnonzero(worse.q <= 0.1)
         listed.append((chosen[told].sum() / chosen.sum(), len(told)))
         wrong.append(((~chosen[told]).sum() + (better.q <= 0.1).sum()) / max(len(told), 1))
         for i in told[chosen[told]].tolist():
-            span = date_change(worse, histories, i)
+            span = date_change(worse, badness, histories, i)
             true = int(histories.starts[i] + planted.at[i])
             errors.append(abs(span.since - true))
             inside.append(span.earliest <= true <= span.latest)
     print("### The list\n")
     print("One product in ten declines, 50 % of its later reviews. At a false discovery rate of 10 %:\n")
-    print(
-        f"- found: {np.mean([a for a, _ in listed]):.3f} of the declines; false in the list: {np.mean(wrong):.3f}"
-    )
+    share = np.mean([a for a, _ in listed])
+    print(f"- found: {share:.3f} of the declines; false in the list: {np.mean(wrong):.3f}")
     print(f"- day of the change: median error {np.median(errors):.0f} reviews; ", end="")
     print(f"inside the 90 % interval: {np.mean(inside):.3f} (n = {len(errors)})\n")
 
@@ -463,7 +463,7 @@ def drifting(setting: Setting, options: argparse.Namespace) -> None:
 
     print("### False alarms while the category drifts\n")
     print(
-        "No product changes, but 15 % of the category's later reviews, or of those of every winter, are replaced.\n"
+        "No product changes, but 15 % of the category's later reviews are replaced, or of every winter's.\n"
     )
     print("| what happens | drift taken out | products with an alarm |\n|---|---|---|")
     for title in ("nothing", "the category gets worse", "a season"):
@@ -492,7 +492,7 @@ def drifting(setting: Setting, options: argparse.Namespace) -> None:
             pairs = ((calm, language), (remove_drift(moved, calm), remove_drift(moved, language)))
             for (by_stars, by_language), into in zip(pairs, (without, with_drift), strict=True):
                 both = np.asarray(by_stars + _WEIGHT * by_language, np.float32)
-                wealth = _together(bet(moved, both), bet(moved, np.asarray(by_language, np.float32)))
+                wealth = wealth_of(bet(moved, both), bet(moved, np.asarray(by_language, np.float32)))
                 into.append((highest(wealth, moved.starts) >= -math.log(ALARM)).mean())
         print(f"| {title} | no | {np.mean(without):.3f} |")
         print(f"| {title} | **yes** | {np.mean(with_drift):.3f} |")

@@ -1,4 +1,4 @@
-"""How much a product's stars changed, with intervals, and whether the change lasted."""
+"""How much a product's stars changed, with intervals."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from shelfcheck.audit.declining_products.badness import Badness
+    from shelfcheck.audit.declining_products.dating import Span
     from shelfcheck.audit.declining_products.histories import Histories
-    from shelfcheck.audit.declining_products.judging import Span
 
     Floats = npt.NDArray[np.float64]
 
 _LOW: Final = 2  # stars of a bad review, at most
-_LATER: Final = 10  # reviews after the evidence was strongest, before it is said that a change is over
 _LEVEL: Final = 0.95
 
 
@@ -28,7 +27,6 @@ class Effect:
     Attributes:
         before: places in the histories of the reviews before.
         since: of those since.
-        over: whether the reviews after it are more like those before.
         stars_before: mean stars.
         stars_since: mean stars.
         change: difference of the means, without what the category did.
@@ -42,7 +40,6 @@ class Effect:
 
     before: npt.NDArray[np.int64]
     since: npt.NDArray[np.int64]
-    over: bool
     stars_before: float
     stars_since: float
     change: float
@@ -60,19 +57,8 @@ def measure_effect(histories: Histories, badness: Badness, product: int, span: S
     The date of the change was chosen where the evidence is strongest, so that the difference is a little too
     large on average, the more so the weaker the evidence is; the interval does not know of that.
     """
-    a, b = int(histories.starts[product]), int(histories.starts[product + 1])
-    before = np.arange(a, max(span.since, a + 1))
-    since = np.arange(max(span.since, a + 1), b)
-    over = False
-    later = np.arange(span.peak + 1, b)
-    if len(later) >= _LATER and span.peak + 1 - span.since > 1:
-        levels = badness.language if span.by_language else badness.both
-        then, during, now = (
-            float(levels[part].mean()) for part in (before, np.arange(before[-1] + 1, span.peak + 1), later)
-        )
-        over = abs(now - then) < abs(now - during)
-        if over:
-            since = np.arange(before[-1] + 1, span.peak + 1)
+    before = np.arange(int(histories.starts[product]), span.since)
+    since = np.arange(span.since, span.end + 1)
     stars = histories.stars.astype(np.float64)
     # The ties of `badness.stars` are broken by u - ½, which is no star.
     calm = -(badness.stars.astype(np.float64) - (histories.u.astype(np.float64) - 0.5))
@@ -81,7 +67,6 @@ def measure_effect(histories: Histories, badness: Badness, product: int, span: S
     return Effect(
         before=before,
         since=since,
-        over=over,
         stars_before=float(stars[before].mean()),
         stars_since=float(stars[since].mean()),
         change=change,

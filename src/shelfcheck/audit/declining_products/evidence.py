@@ -10,13 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shelfcheck.audit.declining_products.dating import Span, date_change
 from shelfcheck.audit.declining_products.effects import Effect, measure_effect
-from shelfcheck.audit.declining_products.judging import (
-    Span,
-    date_change,
-    seen_apart,
-    seen_from,
-)
+from shelfcheck.audit.declining_products.judging import seen_apart, seen_from
 from shelfcheck.audit.declining_products.themes import new_terms, terms_of, themes
 from shelfcheck.audit.output import TERMS
 from shelfcheck.prepare.read import count_prepared, iter_prepared
@@ -152,7 +148,7 @@ def findings_table(  # noqa: PLR0917 - all that a row is made of
     listed.sort(key=lambda item: (item[0], item[1], item[2], not item[3].worse))
     found = []
     for _, _, product, one in listed[: settings.max_findings]:
-        span = date_change(one, histories, product)
+        span = date_change(one, badness, histories, product)
         found.append(_Finding(product, one, span, measure_effect(histories, badness, product, span)))
     texts = _Texts.read(histories, found[:_EXPLAINED], encoded, prepared_dir, progress)
     even = _sampled_evenly(encoded)
@@ -175,7 +171,7 @@ def _row(histories: Histories, finding: _Finding, encoded: Encoded, even: set[in
     def day(place: int) -> np.datetime64 | None:
         return None if place < 0 else _date(histories.day[place])
 
-    begun = int(effect.since[0])
+    begun = span.since
     stars_alarm, language_alarm = seen_apart(judged, histories, product, begun)
     seen = [name for name, at in (("stars", stars_alarm), ("language", language_alarm)) if at >= 0]
     return {
@@ -187,7 +183,7 @@ def _row(histories: Histories, finding: _Finding, encoded: Encoded, even: set[in
         "since": day(begun),
         "since_earliest": day(span.earliest),
         "since_latest": day(span.latest),
-        "until": day(int(effect.since[-1])) if effect.over else None,
+        "until": day(span.end) if span.over else None,
         "seen": day(seen_from(judged, histories, product, begun)),
         "seen_in_stars": day(stars_alarm),
         "seen_in_language": day(language_alarm),

@@ -1,4 +1,4 @@
-"""Is a product's change more than chance, in which direction, where is it seen, and when did it begin."""
+"""Is a product's change more than chance, in which direction, and where is it seen."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 
 from shelfcheck.audit.declining_products.betting import (
-    BURN_IN,
-    SPREAD,
     bet,
     false_discovery_rates,
     highest,
@@ -26,8 +24,9 @@ if TYPE_CHECKING:
     Ints = npt.NDArray[np.int64]
 
 ALARM: Final = 0.05  # chance that a product which does not change ever gives an alarm
-_LANGUAGE: Final = 0.2  # share of the wealth that is bet on language alone, the rest on stars and language
-_INTERVAL: Final = (0.05, 0.5, 0.95)
+# Share of the wealth that is bet on language alone, the rest on stars and language. Nothing of it for
+# "better": texts of a new fault, in words of no other product, complain less than their stars would say.
+_LANGUAGE: Final = 0.2
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Judged:
         both: bets on stars and language together.
         language: bets on language alone.
         stars: bets on stars alone; they are told, and decide nothing.
-        wealth: highest log wealth, of the two that decide.
+        wealth: highest log wealth, of those that decide.
         p: chance of so high a wealth without a change, at any look.
         q: smallest false discovery rate at which the product is listed, over both directions.
     """
@@ -51,6 +50,17 @@ class Judged:
     wealth: Floats
     p: Floats
     q: Floats
+
+    @property
+    def decides(self) -> npt.NDArray[np.float32]:
+        """Float32 (n), the log wealth that decides."""
+        return wealth_of(self.both, self.language if self.worse else None)
+
+    def by_language(self, first: int, last: int) -> bool:
+        """Whether language alone gave the stronger evidence, of the reviews at first..last-1."""
+        both = float(self.both.log_m[first:last].max()) + np.log(1 - _LANGUAGE)
+        language = float(self.language.log_m[first:last].max()) + np.log(_LANGUAGE)
+        return self.worse and bool(language > both)
 
 
 def judge(histories: Histories, badness: Badness, threads: int = 1) -> tuple[Judged, Judged]:
@@ -67,7 +77,7 @@ def _bets(histories: Histories, badness: Badness, *, worse: bool, threads: int) 
         bet(histories, values, worse=worse, threads=threads)
         for values in (badness.both, badness.language, badness.stars)
     )
-    wealth = highest(_together(both, language), histories.starts)
+    wealth = highest(wealth_of(both, language if worse else None), histories.starts)
     p = np.exp(-np.maximum(wealth, 0.0))
     return Judged(worse, both, language, stars, wealth, p, p)
 
@@ -77,7 +87,7 @@ def seen_from(judged: Judged, histories: Histories, product: int, since: int) ->
 
     All places are those in the histories.
     """
-    return _first(_together(judged.both, judged.language), histories, product, since)
+    return _first(judged.decides, histories, product, since)
 
 
 def seen_apart(judged: Judged, histories: Histories, product: int, since: int) -> tuple[int, int]:
@@ -88,50 +98,14 @@ def seen_apart(judged: Judged, histories: Histories, product: int, since: int) -
     )
 
 
-@dataclass(frozen=True)
-class Span:
-    """When a change began and how long it was seen; places in the histories.
-
-    Attributes:
-        since: the median of where it began.
-        earliest: its 5 % quantile.
-        latest: its 95 % quantile.
-        peak: the review after which the evidence was strongest.
-        by_language: whether language alone gave the stronger evidence.
-    """
-
-    since: int
-    earliest: int
-    latest: int
-    peak: int
-    by_language: bool
-
-
-def date_change(judged: Judged, histories: Histories, product: int) -> Span:
-    """Weigh every starting point by what a bet from there on had won when the evidence was strongest."""
-    a, b = int(histories.starts[product]), int(histories.starts[product + 1])
-    both = judged.both.log_m[a:b].max() + np.log(1 - _LANGUAGE)
-    alone = judged.language.log_m[a:b].max() + np.log(_LANGUAGE)
-    chosen = judged.language if alone > both else judged.both
-    peak = a + int(np.argmax(chosen.log_m[a:b]))
-    first = min(a + BURN_IN, peak)
-    gains = chosen.log_bet[first : peak + 1].astype(np.float64)
-    won = np.cumsum(gains[::-1], axis=0)[::-1]  # (starts, bets): from there to the peak
-    steps = np.arange(len(won), dtype=np.float64)
-    begun = SPREAD / (steps + SPREAD) - SPREAD / (steps + 1 + SPREAD)
-    log_weight = np.log(begun)[:, None] + won
-    weight = np.exp(log_weight - log_weight.max()).sum(axis=1)
-    share = np.cumsum(weight) / weight.sum()
-    earliest, since, latest = (first + int(np.searchsorted(share, q)) for q in _INTERVAL)
-    return Span(since, earliest, latest, peak, bool(alone > both))
-
-
-def _together(both: Evidence, language: Evidence) -> npt.NDArray[np.float32]:
-    """The better of the two wealths, each by its share.
+def wealth_of(both: Evidence, language: Evidence | None) -> npt.NDArray[np.float32]:
+    """The better of the two log wealths, each by its share; that of `both` where language has none, (n).
 
     Its highest value passes 1/a with a chance of at most (1 - _LANGUAGE) a + _LANGUAGE a = a, however the two
     depend on each other.
     """
+    if language is None:
+        return both.log_m
     found: npt.NDArray[np.float32] = np.maximum(
         both.log_m + np.float32(np.log(1 - _LANGUAGE)), language.log_m + np.float32(np.log(_LANGUAGE))
     )

@@ -188,6 +188,7 @@ def test_command_makes_the_page_and_is_fresh_the_second_time(tmp_path: Path) -> 
     done = CliRunner().invoke(cli, command, catch_exceptions=False)
     assert done.exit_code == 0
     assert "overlap at one size" in done.output
+    assert "So " in done.output
     assert (tmp_path / "shop" / "language.html").exists()
     told = json.loads(CliRunner().invoke(cli, [*command, "--json"], catch_exceptions=False).output)
     assert told["fresh"]

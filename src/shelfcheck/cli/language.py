@@ -46,6 +46,8 @@ def language(job: options.Job) -> None:
         return
     _show_shifts(result)
     _show_trends(summary)
+    for sentence in summary["answer"][-1:]:
+        click.echo(sentence)
     click.echo(f"\nPage: {Path(job.workspace) / 'language.html'}\nTables: {result.folder}")
 
 

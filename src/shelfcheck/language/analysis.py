@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shelfcheck.language.facet import YEAR
 from shelfcheck.language.log_odds import informative_prior, log_odds
 from shelfcheck.language.matched import matched_overlaps
 from shelfcheck.language.permutation import permutation_test
@@ -198,8 +197,3 @@ def _top_rows(
         for g, group in enumerate(language.groups)
         for rank, term in enumerate(int(t) for t in top[g])
     ]
-
-
-def step(facet: str) -> str:
-    """What neighbours are apart by: a year, a star."""
-    return "year" if facet == YEAR else "star"

@@ -14,7 +14,8 @@ import numpy as np
 from shelfcheck.errors import NotEnoughDataError
 from shelfcheck.interrupts import deferred
 from shelfcheck.language.analysis import analyse
-from shelfcheck.language.facet import FACETS, YEAR, Facet
+from shelfcheck.language.answer import answer
+from shelfcheck.language.facet import FACETS, Facet
 from shelfcheck.language.tables import FACET, TABLES, write_tables
 from shelfcheck.language.trend import pooled_trend, trend
 from shelfcheck.progress import NullProgress
@@ -161,6 +162,7 @@ def _summary(rows: Mapping[str, Rows], usable: Mapping[str, Usable]) -> dict[str
         "reviews": {
             facet: {"used": found.used, "not_used": found.skipped} for facet, found in usable.items()
         },
+        "answer": answer(rows["trends"]),
         "trends": [row for row in rows["trends"] if row[PRODUCT_CATEGORY] is None],
         "tables": {name: len(rows[name]) for name in TABLES},
     }
@@ -176,6 +178,3 @@ def _nothing(usable: Mapping[str, Usable], settings: Settings) -> str:
         f"language.min_reviews == {settings.language.min_reviews} reviews each ({lacking}). "
         "Prepare more reviews, or set language.min_reviews lower."
     )
-
-
-__all__ = ["MEASURES", "YEAR", "fit_trends", "judge_pairs", "language"]

@@ -93,7 +93,7 @@ def write_language_page(folder: str | Path, out_html: str | Path, settings: Sett
         styles=("assets/language.css",),
         scripts=("assets/language.js",),
         lead=_lead(read, summary),
-        answer=_answer(read["trends"]),
+        answer=summary["answer"],
         tiles=_tiles(summary),
         cards=cards,
         categories=sorted({card.category for facet in cards.values() for card in facet}),
@@ -220,44 +220,6 @@ def _lead(read: dict[str, list[Row]], summary: dict[str, Any]) -> list[str]:
             f"{_few(changed, row, 'came')} came, {_few(changed, row, 'went')} went."
         )
     return sentences
-
-
-def _answer(trends: Sequence[Row]) -> list[str]:
-    """Whether the overlap of consecutive years grows, and whether that is a matter of size."""
-    fitted = {
-        row["measure"]: row for row in trends if row["facet"] == YEAR and row["product_category"] is None
-    }
-    if "overlap" not in fitted or fitted["overlap"]["p"] is None:
-        return []
-    raw, matched, beyond = (fitted[name] for name in ("overlap", "matched_overlap", "beyond_chance"))
-    sentences = [
-        f"Over all reviews, the share of top terms that consecutive years share changes by {_slope(raw)}.",
-        f"With all years of a category cut to one size it changes by {_slope(matched)}.",
-        f"Less what unchanged language would give at the years' sizes, it changes by {_slope(beyond)}.",
-    ]
-    if not (_sure(raw) and raw["slope"] > 0):
-        sentences.append("So there is no clear growth to explain.")
-    elif _sure(beyond) and _sure(matched) and matched["slope"] > 0:
-        sentences.append("Some growth is left when size is taken out: the language does settle.")
-    elif not _sure(beyond) and not _sure(matched):
-        sentences.append(
-            "So the growth of the overlap is mostly one of the number of reviews: later years have more, and "
-            "the top terms of many reviews hang less on chance."
-        )
-    else:
-        sentences.append(
-            "The two ways to take out size disagree: whether the language settles cannot be told."
-        )
-    return sentences
-
-
-def _slope(row: Row) -> str:
-    between = "" if row["low"] is None else f" ({signed(row['low'])} to {signed(row['high'])})"
-    return f"{signed(row['slope'])} points a year{between}"
-
-
-def _sure(row: Row) -> bool:
-    return row["p"] is not None and row["p"] < 0.05 and (row["low"] is None or row["low"] * row["high"] > 0)
 
 
 def _tiles(summary: dict[str, Any]) -> list[tuple[str, str, str]]:

@@ -15,6 +15,9 @@ Row = dict[str, Any]
 
 _WHEN: Final = alt.Tooltip("when:O", title="Time")
 _COUNT: Final = ","
+_SHORT: Final = "format(datum.value, '~s')"  # each label for itself: an axis in thousands would say 0k
+_LENGTH_TICKS: Final = [0, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 20_000, 50_000]
+_POWERS: Final = [0, 1, *(10**power for power in range(1, 10))]
 
 
 def _base(height: int = 190) -> alt.Chart:
@@ -28,7 +31,7 @@ def _time() -> alt.X:
 
 
 def _count_axis(title: str) -> alt.Axis:
-    return alt.Axis(title=title, tickCount=4, format="~s", domain=False)
+    return alt.Axis(title=title, tickCount=4, labelExpr=_SHORT, domain=False)
 
 
 def _chart(  # noqa: PLR0917 - as they stand in a page, from top to bottom
@@ -143,11 +146,11 @@ def products_chart(rows: Sequence[Row]) -> Chart:
 
 
 STARS: Final = ("5", "4", "3", "2", "1")
+_TINTS: Final = (DATA, "var(--data-half)", FAINT, "var(--data-2-half)", OTHER)
 
 
 def stars_chart(rows: Sequence[Row]) -> Chart:
     """Shares of stars over time."""
-    legend = alt.Legend(title="Stars")
     drawn = (
         _base()
         .mark_bar()
@@ -160,11 +163,8 @@ def stars_chart(rows: Sequence[Row]) -> Chart:
             ),
             color=alt.Color(
                 "stars:N",
-                legend=legend,
-                scale=alt.Scale(domain=list(STARS), range=[DATA, DATA, FAINT, OTHER, OTHER]),
-            ),
-            opacity=alt.Opacity(
-                "stars:N", legend=legend, scale=alt.Scale(domain=list(STARS), range=[1, 0.55, 1, 0.55, 1])
+                legend=alt.Legend(title="Stars"),
+                scale=alt.Scale(domain=list(STARS), range=list(_TINTS)),
             ),
             order=alt.Order("stars:N"),
             tooltip=[
@@ -190,7 +190,7 @@ def stars_chart(rows: Sequence[Row]) -> Chart:
 def mean_stars_chart(rows: Sequence[Row]) -> Chart:
     """Mean stars of each category."""
     base = alt.Chart(alt.NamedData(ROWS), height=alt.Step(STEP), width="container").encode(
-        y=name_axis("category").sort("-x"),
+        y=name_axis("category").sort(field="mean", order="descending"),
         tooltip=[
             alt.Tooltip("category:N", title="Category"),
             alt.Tooltip("mean:Q", title="Mean stars", format=".2f"),
@@ -232,7 +232,7 @@ def length_chart(rows: Sequence[Row]) -> Chart:
     drawn = (
         base.mark_bar(color=FAINT, width={"band": 0.6}).encode(y=alt.Y("p25:Q", axis=axis), y2="p75:Q")
         + base.mark_line(color=OTHER, strokeDash=[6, 3], strokeWidth=2).encode(y="mean:Q")
-        + base.mark_tick(color=DATA, thickness=3, width={"band": 0.6}).encode(y="p50:Q")
+        + base.mark_tick(color=DATA, thickness=3, opacity=1, width={"band": 0.6}).encode(y="p50:Q")
     )
     return _chart(
         "length",
@@ -256,12 +256,13 @@ def lengths_chart(rows: Sequence[Row]) -> Chart:
                 scale=alt.Scale(type="log", nice=False),
                 axis=alt.Axis(
                     grid=False,
-                    values=[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 20000],
+                    values=_LENGTH_TICKS,
                     format=",d",
                 ),
             ),
             x2="high:Q",
             y=alt.Y("reviews:Q", axis=_count_axis("Reviews")),
+            y2=alt.Y2Datum(0),
             tooltip=[
                 alt.Tooltip("length:N", title="Length"),
                 alt.Tooltip("reviews:Q", title="Reviews", format=_COUNT),
@@ -296,7 +297,7 @@ def length_by_category_chart(rows: Sequence[Row]) -> Chart:
         "p25:Q",
         title="Length",
         scale=alt.Scale(type="symlog", nice=True),
-        axis=alt.Axis(format=",d", tickCount=6),
+        axis=alt.Axis(format=",d", values=_LENGTH_TICKS),
     )
     drawn = base.mark_bar(color=FAINT, height=6, cornerRadius=3).encode(x=x, x2="p75:Q") + base.mark_circle(
         size=70, opacity=1
@@ -341,10 +342,14 @@ def activity_chart(name: str, noun: str, title: str, rows: Sequence[Row]) -> Cha
             alt.X(
                 "bin:O",
                 sort=None,
-                title="Reviews",
+                title="Reviews each",
                 axis=alt.Axis(labelAngle=0, labelOverlap="greedy", ticks=False),
             ),
-            alt.Y("n:Q", axis=_count_axis(noun.capitalize()), scale=alt.Scale(type="symlog")),
+            alt.Y(
+                "n:Q",
+                axis=alt.Axis(title=noun.capitalize(), values=_POWERS, labelExpr=_SHORT, domain=False),
+                scale=alt.Scale(type="symlog"),
+            ),
             tooltip=[
                 alt.Tooltip("bin:O", title="Reviews each"),
                 alt.Tooltip("n:Q", title=noun.capitalize(), format=_COUNT),

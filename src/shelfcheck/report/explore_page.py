@@ -37,7 +37,9 @@ _SCHEMA_URL: Final = "https://vega.github.io/schema/vega-lite/v6.json"
 # What the page's style sheet says of colours, for charts that stand alone.
 _COLOURS: Final = {
     "data": "#0072b2",
+    "data-half": "#739fce",
     "data-2": "#c75300",
+    "data-2-half": "#e0a080",
     "data-faint": "#c3ccd4",
     "ink": "#1b1e22",
     "ink-soft": "#545a63",

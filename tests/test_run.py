@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from shelfcheck import api
-from shelfcheck.pipeline import STAGES
+from shelfcheck.pipeline import MAIN_JOB
 from shelfcheck.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -52,11 +52,11 @@ def digest(file: Path) -> str:
 def digests(workspace: Path) -> dict[str, str]:
     """A hash of every file of every artefact, and of what stands at the top; times aside."""
     found = {}
-    for stage in STAGES:
-        folder = Workspace(workspace).path(stage.name, made_by="run")
+    for stage in MAIN_JOB:
+        folder = Workspace(workspace).path(stage, made_by="run")
         for file in sorted(folder.rglob("*")):
             if file.is_file():
-                found[f"{stage.name}/{file.relative_to(folder)}"] = digest(file)
+                found[f"{stage}/{file.relative_to(folder)}"] = digest(file)
     for file in workspace.glob("*.*"):
         if not file.name.startswith("."):
             found[file.name] = digest(file)
@@ -71,7 +71,7 @@ def test_it_leaves_findings_and_a_report_at_the_top(finished):
         "miscategorised_products.parquet",
         "settings.toml",
     } <= names
-    assert [stage.stage for stage in finished.stages] == [stage.name for stage in STAGES]
+    assert [stage.stage for stage in finished.stages] == list(MAIN_JOB)
     assert not any(stage.fresh for stage in finished.stages)
 
 

@@ -17,9 +17,9 @@ from shelfcheck.report.findings import read_findings
 from shelfcheck.report.models import COLUMNS as MODEL_COLUMNS
 from shelfcheck.report.models import rankings
 from shelfcheck.report.overview import overview
-from shelfcheck.report.shell import render_page
 from shelfcheck.report.sample import COLUMNS as SAMPLE_COLUMNS
 from shelfcheck.report.sample import read_sample
+from shelfcheck.report.shell import render_page
 from shelfcheck.report.studies import read_studies
 from shelfcheck.report.wording import number
 from shelfcheck.workspace import write_atomically

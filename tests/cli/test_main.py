@@ -33,6 +33,21 @@ def test_importing_pulls_in_nothing_heavy(module):
     assert done.stdout.strip() == "[]"
 
 
+def test_no_command_loads_pandas(tmp_path):
+    """pyarrow would, at its first array; see `cli.lean`."""
+    pytest.importorskip("pandas")
+    code = (
+        "import sys\nfrom shelfcheck.cli.main import main\n"
+        "sys.argv = ['shelfcheck', 'generate', 'reviews', '--reviews', '50', '-q']\n"
+        "try:\n    main()\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "assert 'pyarrow' in sys.modules\nprint('pandas' in sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+    )
+    assert done.stdout.splitlines()[-1:] == ["False"], done.stderr
+
+
 def test_help_names_every_command():
     told = shelfcheck("--help").stdout
     assert [name for name in COMMANDS if name not in told] == []

@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from shelfcheck import __version__
+from shelfcheck.cli.lean import start_lean
 from shelfcheck.errors import ShelfcheckError
 
 # In the order in which people meet them. Name of the command: (module, what it does).
@@ -81,6 +82,7 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command line; exit 0 when done, 1 when it failed, 2 when it was used wrongly."""
+    start_lean()
     try:
         code = cli.main(prog_name="shelfcheck", standalone_mode=False)
     except click.ClickException as error:

@@ -103,7 +103,7 @@ def test_a_second_run_does_nothing(finished, reviews):
 
 def test_a_changed_setting_redoes_only_what_depends_on_it(finished, reviews):
     states = api.status(finished.workspace, reviews, overrides=SETTINGS | {"report.max_findings": 7})
-    assert [name for name, state in states.items() if state != "fresh"] == ["report"]
+    assert [name for name in MAIN_JOB if states[name] != "fresh"] == ["report"]
 
 
 def test_one_thread_gives_the_same_files_again(finished, reviews, tmp_path):
@@ -145,11 +145,11 @@ def test_ctrl_c_is_told_and_leaves_nothing_half_written(reviews, tmp_path):
         str(tmp_path),
     ]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 300
     while not (tmp_path / ".tmp").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate(timeout=60)
+    _, told = process.communicate(timeout=300)
     # Python ends itself by the signal where Ctrl-C met an exec() of some library; a shell sees 130.
     assert process.returncode in (130, -signal.SIGINT), told
     assert "Interrupted" in told

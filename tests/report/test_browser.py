@@ -54,7 +54,7 @@ def visit(page: Path, profile: Path) -> tuple[str, list[str], list[str]]:
         ],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     console = [line for line in said.stderr.splitlines() if "CONSOLE" in line]

@@ -327,7 +327,7 @@ def test_fifty_thousand_findings(inputs: ReportInputs, tmp_path: Path) -> None:
     seconds = time.perf_counter() - started
     assert len(html.encode()) < 3_000_000
     assert "<strong>49,800</strong> are not" in html
-    assert seconds < 20  # about one on an idle machine
+    assert seconds < 60  # about one on an idle machine
 
 
 def test_vendored_files_are_the_ones_named() -> None:

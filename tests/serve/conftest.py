@@ -43,5 +43,5 @@ def url(shared_shop):
 
 @pytest.fixture
 def client(url):
-    with httpx.Client(base_url=url) as found:
+    with httpx.Client(base_url=url, timeout=60) as found:
         yield found

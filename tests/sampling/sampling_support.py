@@ -25,23 +25,21 @@ CATEGORIES = ("Books", "Garden", "Kitchen", "Gift_Card")
 def shop(n: int, seed: int = 0, months: int = 5) -> pa.Table:
     """Prepared reviews: a few months of unequal size, one of them unknown, categories of unequal share."""
     random = np.random.default_rng(seed)
-    rows = []
-    for i in range(n):
-        month = int(random.zipf(1.4)) % (months + 1)
-        words = "word " * int(random.integers(2, 60))
-        rows.append(
-            dict.fromkeys(PREPARED_SCHEMA.names)
-            | {
-                "review_id": f"R{seed}-{i:06d}",
-                "product_id": f"P{i % 90}",
-                "product_category": str(random.choice(CATEGORIES, p=[0.5, 0.3, 0.19, 0.01])),
-                "star_rating": int(random.choice([1, 2, 3, 4, 5], p=[0.1, 0.05, 0.1, 0.2, 0.55])),
-                "review_body": words,
-                "review_tokens": words.strip(),
-                "review_month": f"2015-{month:02d}" if month else None,
-            }
-        )
-    return pa.Table.from_pylist(rows, schema=PREPARED_SCHEMA)
+    month = random.zipf(1.4, n) % (months + 1)
+    words = [["word"] * k for k in random.integers(2, 60, n).tolist()]
+    columns = {
+        "review_id": [f"R{seed}-{i:06d}" for i in range(n)],
+        "customer_id": [f"C{i}" for i in range(n)],  # or some would be exact duplicates
+        "product_id": [f"P{i % 90}" for i in range(n)],
+        "product_category": random.choice(CATEGORIES, n, p=[0.5, 0.3, 0.19, 0.01]).tolist(),
+        "star_rating": random.choice([1, 2, 3, 4, 5], n, p=[0.1, 0.05, 0.1, 0.2, 0.55]).tolist(),
+        "review_body": [" ".join(some) + "!" for some in words],
+        "review_tokens": [" ".join(some) for some in words],
+        "review_month": [f"2015-{m:02d}" if m else None for m in month.tolist()],
+    }
+    return pa.table(
+        {name: columns.get(name, [None] * n) for name in PREPARED_SCHEMA.names}, schema=PREPARED_SCHEMA
+    )
 
 
 def lay_out(table: pa.Table, folder: Path, *, parts: int = 1, listed: bool = True) -> Path:

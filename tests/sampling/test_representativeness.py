@@ -81,7 +81,7 @@ def reviews(n: int, seed: int) -> dict[str, np.ndarray]:
         ),
         "star_rating": stars,
         "review_month": months,
-        "body_length": generator.lognormal(5, 1, n).astype(int),
+        "body_length": generator.lognormal(5, 1, n).astype(int) // 10,
     }
 
 

@@ -256,7 +256,7 @@ def test_wrong_use_is_told(tmp_path):
 def test_real_reviews(real_data, tmp_path):
     """Real texts, months and categories, unknown ones too."""
     file = pq.ParquetFile(real_data / "reviews.parquet")
-    whole = pa.Table.from_batches([next(file.iter_batches(20_000))])
+    whole = pa.Table.from_batches([next(file.iter_batches(8000))])
     flags = pa.nulls(whole.num_rows, pa.bool_())  # 'Y' and 'N' in the file
     columns = {name: whole[name] for name in REVIEW_SCHEMA.names} | {
         "review_id": pc.coalesce(whole["review_id"], pa.array([f"H{i}" for i in range(whole.num_rows)])),

@@ -81,7 +81,8 @@ def sample(prepared_dir: str | Path, out_dir: str | Path, settings: Settings, pr
     Writes under out_dir: `sample.parquet` (PREPARED_SCHEMA and `sample_weight`, by month and md5), with
     `sample.csv = true` the same as `sample.csv`, `strata.parquet` and `.csv` (what was drawn of what),
     `shares.parquet` and `.csv` (sample beside population), `representativeness.json`, `summary.json`. Reads
-    the reviews three times: counts, cut-offs, rows. Memory grows with the square root of the sample.
+    the reviews three times: counts, cut-offs, rows. Keys kept grow with the square root of the sample; its
+    rows are sorted by some months at a time, on disk past `run.memory_limit`.
 
     Args:
         prepared_dir: what `prepare` wrote.

@@ -322,6 +322,7 @@ def main() -> None:
     parser.add_argument("--least", type=int, default=40)
     parser.add_argument("--most", type=int, default=1500)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", help="Scenarios whose name holds this text, and nothing else.")
     parser.add_argument("--ruptures", action="store_true", help="Also ruptures, which takes minutes.")
     options = parser.parse_args()
     setting = read_setting(options.workspace, options.categories, options.least, options.most)
@@ -341,7 +342,10 @@ def main() -> None:
         "30 %, text alone": {"strength": 0.3, "text_first": 10**9},
     }
     for name, how in scenarios.items():
-        compare(setting, options, name, how, levels)
+        if options.only is None or options.only in name:
+            compare(setting, options, name, how, levels)
+    if options.only is not None:
+        return
     dating(setting, options)
     drifting(setting, options)
 
@@ -396,7 +400,10 @@ def compare(
                 early = (first >= 0) & (first < planted.at)
                 seen = first >= planted.at
                 real = base.text is setting.histories.row
-                results.setdefault(name, []).append((real, seen.sum() / max((~early).sum(), 1), early.mean()))
+                # Found by text, before a star fell.
+                ahead = (seen & (first - planted.at < min(how.get("text_first", 0), 10**6))).sum()
+                usable = max((~early).sum(), 1)
+                results.setdefault(name, []).append((real, seen.sum() / usable, early.mean(), ahead / usable))
                 if not real:
                     delays.setdefault(name, []).append((first - planted.at + 1)[seen])
                     places = starts[:-1][seen]
@@ -404,8 +411,8 @@ def compare(
                     gone = day[places + first[seen]] - day[places + planted.at[seen]]
                     days.setdefault(name, []).append(gone)
     print(f"### {title}\n")
-    print("| method | found | delay, reviews | delay, days | found, real order | alarms before, real order |")
-    print("|---|---|---|---|---|---|")
+    print("| method | found | before stars fall | delay, reviews | delay, days | real order | false there |")
+    print("|---|---|---|---|---|---|---|")
     for name, rows in results.items():
         at = np.array(rows)
         mixed, real = at[at[:, 0] == 0], at[at[:, 0] == 1]
@@ -415,7 +422,7 @@ def compare(
         middle = f"{np.median(late):.0f}" if len(late) else "–"
         in_days = f"{np.median(gone):.0f}" if len(gone) else "–"
         print(
-            f"| {name} | {mixed[:, 1].mean():.3f}{spread} | {middle} | {in_days} "
+            f"| {name} | {mixed[:, 1].mean():.3f}{spread} | {mixed[:, 3].mean():.3f} | {middle} | {in_days} "
             f"| {real[:, 1].mean():.3f} | {real[:, 2].mean():.3f} |"
         )
     print()

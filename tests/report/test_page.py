@@ -127,6 +127,7 @@ def test_says_what_there_is(html: str, page: Page) -> None:
         "Overview",
         "Misplaced reviews",
         "Miscategorised products",
+        "Declining products",
         "What came in",
         "Model quality",
         "Models compared",

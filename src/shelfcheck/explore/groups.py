@@ -37,7 +37,7 @@ class Groups:
         sums: level -> (categories + 1, periods + 1, len(SUMS)); levels are `month`, `year`, `whole`.
         quantiles: (level, unit) -> (categories + 1, periods + 1, len(QUANTILES)); -1 where there are none.
         missing: (categories + 1, len(NULLABLE)).
-        bins: rows of (unit, category, period, bin, reviews), period as in the calendar's periods.
+        bins: arrays of unit, category, period, bin, reviews, (5, n) each; a period as in the calendar's.
     """
 
     def __init__(self, categories: Sequence[str], calendar: Calendar) -> None:
@@ -52,7 +52,7 @@ class Groups:
             for unit in LENGTHS
         }
         self.missing = np.zeros((n, len(NULLABLE)), np.int64)
-        self.bins: list[tuple[str, int, int, int, int]] = []
+        self.bins: list[NDArray[np.int64]] = []
 
     def collect(self, months: Iterable[tuple[int, MonthlyCounts]]) -> None:
         """Take what the scan found of each month; months in the order of time, no date last."""
@@ -94,8 +94,9 @@ class Groups:
         found[-1, at] = every.quantiles(1)[0]
         if binned:
             for part, shift in ((lengths, 0), (every, len(self.categories))):
-                for category, place, reviews in np.stack(part.bins(), axis=1).tolist():
-                    self.bins.append((unit, category + shift, at, place, reviews))
+                category, place, reviews = part.bins()
+                head = np.full((2, category.size), [[LENGTHS.index(unit)], [at]])
+                self.bins.append(np.stack([head[0], category + shift, head[1], place, reviews]))
 
     def table(self, level: str, *, by_category: bool, subjects: Mapping[str, Counts]) -> pa.Table:
         """One grouping as a table, a row for each group that has reviews."""
@@ -128,10 +129,10 @@ class Groups:
             return pa.array([*self.calendar.month_names(), None], pa.string()).take(pa.array(places))
         return pa.array([*self.calendar.year_numbers(), None], pa.int32()).take(pa.array(places))
 
-    def period_names(self, places: Sequence[int | None]) -> pa.Array:
-        """Names of the periods that one can choose; null for None and for no date."""
-        at = [self.calendar.n_periods if place is None else place for place in places]
-        return self._periods(self.calendar.period, np.array(at, np.int64))
+    def period_names(self, places: NDArray[np.int64]) -> pa.Array:
+        """Names of the periods that one can choose; null for a negative place and for no date."""
+        known = np.where(places < 0, self.calendar.n_periods, places)
+        return self._periods(self.calendar.period, known)
 
     def _spans(self, category: NDArray[np.int64]) -> dict[str, Any]:
         reviews = self.sums["month"][category, :, 0]

@@ -40,7 +40,6 @@ SUMS: Final = (
 _U8 = types.Array(types.uint8, 1, "C", readonly=True)
 _I32_IN = types.Array(types.int32, 1, "C", readonly=True)
 _I32 = types.Array(types.int32, 1, "C")
-_I16 = types.Array(types.int16, 1, "C")
 _I8 = types.Array(types.int8, 1, "C")
 _I64_2 = types.Array(types.int64, 2, "C")
 
@@ -81,13 +80,13 @@ def _over_bytes(kernel: Any, texts: pa.Array) -> NDArray[np.int32]:
     return out
 
 
-@njit(types.void(_I16, _I32, _I32, _I32, _I8, _I8, _I32, _I32, _I64_2), cache=True, nogil=True)
+@njit(types.void(_I32, _I32, _I32, _I32, _I8, _I8, _I32, _I32, _I64_2), cache=True, nogil=True)
 def add_up(
-    categories, stars, helpful, votes, verified, vine, characters, tokens, sums
+    groups, stars, helpful, votes, verified, vine, characters, tokens, sums
 ):  # pragma: no cover - compiled
-    """Add reviews to `sums` (categories, len(SUMS)); a negative number is an unknown one."""
-    for row in range(categories.size):
-        to = sums[categories[row]]
+    """Add reviews to `sums` (groups, len(SUMS)); a negative number is an unknown one."""
+    for row in range(groups.size):
+        to = sums[groups[row]]
         to[0] += 1
         if 1 <= stars[row] <= 5:
             to[1] += 1

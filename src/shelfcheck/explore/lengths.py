@@ -31,7 +31,7 @@ class Lengths:
     reviews: NDArray[np.int64]
 
     @classmethod
-    def count(cls, categories: NDArray[np.int16], lengths: NDArray[np.int32]) -> Lengths:
+    def count(cls, categories: NDArray[np.integer], lengths: NDArray[np.int32]) -> Lengths:
         """Count the lengths of single reviews, (n,) each."""
         keys, reviews = np.unique((categories.astype(np.int64) << _BITS) + lengths, return_counts=True)
         return cls(keys, reviews)
@@ -45,6 +45,11 @@ class Lengths:
 
     def __add__(self, other: Lengths) -> Lengths:
         return Lengths.total([self, other])
+
+    def of(self, first: int, end: int) -> Lengths:
+        """The counts of categories from `first` to before `end`, which are counted from 0 then."""
+        start, stop = np.searchsorted(self.keys, np.array([first, end], np.int64) << _BITS)
+        return Lengths(self.keys[start:stop] - (first << _BITS), self.reviews[start:stop])
 
     def of_all(self) -> Lengths:
         """The same with one category, number 0."""
@@ -81,11 +86,11 @@ class Lengths:
         return binned.keys >> _BITS, (binned.keys & ((1 << _BITS) - 1)) - 1, binned.reviews
 
 
-def bin_bounds(place: int) -> tuple[int, int]:
-    """First and last length of a bin."""
-    if place < 0:
-        return 0, 0
-    return int(np.ceil(2 ** (place / 4))), int(np.ceil(2 ** ((place + 1) / 4))) - 1
+def bin_bounds(places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First and last length of bins."""
+    first = np.ceil(2 ** (places / 4)).astype(np.int64)
+    last = np.ceil(2 ** ((places + 1) / 4)).astype(np.int64) - 1
+    return np.where(places < 0, 0, first), np.where(places < 0, 0, last)
 
 
 def _merged(keys: NDArray[np.int64], reviews: NDArray[np.int64]) -> Lengths:

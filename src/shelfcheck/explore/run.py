@@ -16,7 +16,7 @@ from shelfcheck.engines.duckdb import DuckDB
 from shelfcheck.errors import NotEnoughDataError, WorkspaceError
 from shelfcheck.explore import texts
 from shelfcheck.explore.calendar import Calendar, month_name
-from shelfcheck.explore.groups import Groups
+from shelfcheck.explore.groups import LENGTHS, Groups
 from shelfcheck.explore.lengths import bin_bounds
 from shelfcheck.explore.output import FIGURES_FILE, write_table
 from shelfcheck.explore.scan import NULLABLE, scan, units
@@ -26,6 +26,8 @@ from shelfcheck.workspace import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from shelfcheck.config import Settings
     from shelfcheck.explore.scan import Unit
@@ -70,7 +72,7 @@ def explore(prepared_dir: Path, out: Path, settings: Settings, progress: Progres
     if not todo:
         raise NotEnoughDataError(f"{prepared_dir}: prepare kept no review. Its summary.json says why.")
     categories = sorted(summary.categories)
-    calendar = Calendar.of(unit.month for unit in todo)
+    calendar = Calendar.of(part.month for unit in todo for part in unit.parts)
     threads = settings.run.threads or os.cpu_count() or 1
     groups = Groups(categories, calendar)
     with tempfile.TemporaryDirectory(dir=out, prefix=".work-") as work:
@@ -131,7 +133,7 @@ def _tables(  # noqa: PLR0917 - one call
     }
 
 
-def _names(codes: Sequence[int], categories: Sequence[str]) -> pa.Array:
+def _names(codes: Sequence[int] | NDArray[np.int64], categories: Sequence[str]) -> pa.Array:
     """Categories by their place; null for the place behind them, which is all."""
     return pa.array([*categories, None], pa.string()).take(pa.array(codes, pa.int64()))
 
@@ -190,9 +192,9 @@ def _recurrence(subject: str, counts: Counts, groups: Groups) -> pa.Table:
     name = groups.calendar.period
     return pa.table(
         {
-            schema.PRODUCT_CATEGORY: _names(category.tolist(), groups.categories),
-            f"review_{name}": groups.period_names(period.tolist()),
-            f"earlier_{name}": groups.period_names([at - 1 if at else None for at in earlier.tolist()]),
+            schema.PRODUCT_CATEGORY: _names(category, groups.categories),
+            f"review_{name}": groups.period_names(period),
+            f"earlier_{name}": groups.period_names(earlier - 1),
             f"unique_{subject}s": found[:, 0],
             f"{subject}s_with_several_reviews": found[:, 1],
         }
@@ -204,7 +206,7 @@ def _activity(subject: str, counts: Counts, categories: Sequence[str]) -> pa.Tab
     ends = [*(first - 1 for first in ACTIVITY[1:]), None]
     return pa.table(
         {
-            schema.PRODUCT_CATEGORY: _names(category.tolist(), categories),
+            schema.PRODUCT_CATEGORY: _names(category, categories),
             "reviews_from": np.array(ACTIVITY)[at],
             "reviews_to": pa.array(ends, pa.int64()).take(pa.array(at)),
             f"{subject}s": counts.activity[category, at, 0],
@@ -215,15 +217,16 @@ def _activity(subject: str, counts: Counts, categories: Sequence[str]) -> pa.Tab
 
 def _lengths(groups: Groups) -> pa.Table:
     """Reviews by category, period and length, in bins a quarter of a doubling wide."""
-    units_, category, period, bins, reviews = zip(*sorted(groups.bins), strict=True)
-    bounds = [bin_bounds(place) for place in bins]
+    found = np.concatenate(groups.bins, axis=1)
+    unit, category, period, place, reviews = found[:, np.lexsort(found[3::-1])]
+    first, last = bin_bounds(place)
     return pa.table(
         {
-            "unit": pa.array(units_, pa.string()),
+            "unit": pa.array(LENGTHS, pa.string()).take(pa.array(unit)),
             schema.PRODUCT_CATEGORY: _names(category, groups.categories),
             f"review_{groups.calendar.period}": groups.period_names(period),
-            "length_from": [first for first, _ in bounds],
-            "length_to": [last for _, last in bounds],
+            "length_from": first,
+            "length_to": last,
             "reviews": reviews,
         }
     )

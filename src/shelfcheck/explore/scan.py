@@ -1,15 +1,15 @@
 """The one scan of prepared reviews: sums and lengths by category and month, and a small key of every review.
 
-A unit of work is a file of one month, or some row groups of a large one. What a unit yields is added up in
-the order of the units, so that no result hangs on the number of threads. The keys go to disk; distinct
-products, customers and texts are found over them.
+A unit of work is some row groups of a file, or the files of several small months. What units yield is added
+up in their order, so that no result hangs on the number of threads. The keys go to disk; distinct products,
+customers and texts are found over them.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -60,8 +60,8 @@ _READ: Final = (
 SCANNED: Final = (*_READ, schema.REVIEW_DATE)
 """Columns of prepared reviews that are read; the date is told by the month in the path."""
 
-_UNIT_ROWS: Final = 131_072  # above which a file is more than one unit
-_BATCH_ROWS: Final = 32_768
+_UNIT_ROWS: Final = 32_768
+_KEY_ROWS: Final = 131_072  # of a row group of keys
 
 KEY_SCHEMA: Final = pa.schema(
     [
@@ -78,14 +78,26 @@ KEY_SCHEMA: Final = pa.schema(
 """Fingerprints have 64 bits: that any two of 30 million customers share one has a chance of 2 in 100,000."""
 
 
-class Unit(NamedTuple):
+class Part(NamedTuple):
     """Row groups of a file of prepared reviews, all of one month."""
 
-    number: int
     file: Path
-    row_groups: tuple[int, ...]
+    metadata: pq.FileMetaData
+    row_groups: list[int]
     rows: int
     month: int
+
+
+class Unit(NamedTuple):
+    """Prepared reviews that are read at once: one part, or several small ones in the order of time."""
+
+    number: int
+    parts: list[Part]
+
+    @property
+    def rows(self) -> int:
+        """Reviews of all parts."""
+        return sum(part.rows for part in self.parts)
 
 
 @dataclass
@@ -115,6 +127,20 @@ class MonthlyCounts:
 def units(prepared_dir: Path) -> list[Unit]:
     """Prepared reviews in pieces, in the order of reading."""
     found: list[Unit] = []
+    parts: list[Part] = []
+    rows = 0
+    for part in _parts(prepared_dir):
+        if parts and rows + part.rows > _UNIT_ROWS:
+            found.append(Unit(len(found), parts))
+            parts, rows = [], 0
+        parts.append(part)
+        rows += part.rows
+    if parts:
+        found.append(Unit(len(found), parts))
+    return found
+
+
+def _parts(prepared_dir: Path) -> Iterator[Part]:
     for file, month in prepared_files(prepared_dir):
         code = NO_DATE if month is None else int(month[:4]) * 12 + int(month[5:7]) - 1
         metadata = pq.read_metadata(file)
@@ -124,9 +150,8 @@ def units(prepared_dir: Path) -> list[Unit]:
             groups.append(group)
             rows += metadata.row_group(group).num_rows
             if rows >= _UNIT_ROWS or group + 1 == metadata.num_row_groups:
-                found.append(Unit(len(found), file, tuple(groups), rows, code))
+                yield Part(file, metadata, groups, rows, code)
                 groups, rows = [], 0
-    return found
 
 
 def scan(
@@ -154,33 +179,50 @@ def scan(
         ) as writer,
     ):
         month, counts = NO_DATE, None
-        for unit, (found, batches) in ordered_map(pool, lambda unit: _count(unit, codes), todo, threads + 1):
-            if counts is None or unit.month != month:
+        waiting: list[pa.RecordBatch] = []
+        for unit, (months, keys_found) in ordered_map(
+            pool, lambda unit: _count(unit, codes), todo, threads + 1
+        ):
+            for found_month, found in months:
+                if counts is not None and found_month == month:
+                    counts.add(found)
+                    continue
                 if counts is not None:
                     yield month, counts
-                month, counts = unit.month, found
-            else:
-                counts.add(found)
-            writer.write_table(pa.Table.from_batches(batches))
+                month, counts = found_month, found
+            waiting += keys_found
+            if sum(batch.num_rows for batch in waiting) >= _KEY_ROWS:
+                writer.write_table(pa.Table.from_batches(waiting))
+                waiting = []
             progress.advance(unit.rows)
+        if waiting:
+            writer.write_table(pa.Table.from_batches(waiting))
         if counts is not None:
             yield month, counts
     progress.finish()
 
 
-def _count(unit: Unit, codes: Mapping[str, int]) -> tuple[MonthlyCounts, list[pa.RecordBatch]]:
+def _count(
+    unit: Unit, codes: Mapping[str, int]
+) -> tuple[list[tuple[int, MonthlyCounts]], list[pa.RecordBatch]]:
+    """What a unit holds, by month in order, and the keys of its reviews.
+
+    Reviews are counted by group: the place of the month among the unit's, times categories, plus category.
+    """
     n = len(codes)
-    sums = np.zeros((n, len(SUMS)), np.int64)
-    missing = np.zeros((n, len(NULLABLE)), np.int64)
+    months = list(dict.fromkeys(part.month for part in unit.parts))
+    sums = np.zeros((len(months) * n, len(SUMS)), np.int64)
+    missing = np.zeros((len(months) * n, len(NULLABLE)), np.int64)
     seen = []
     keys = []
-    for first, reviews in _batches(unit):
+    for first, reviews, month in _batches(unit, months):
         category = _category_codes(reviews.column(schema.PRODUCT_CATEGORY), codes)
+        group = month * n + category
         characters = count_characters(reviews.column(schema.REVIEW_BODY))
         tokens = count_tokens(reviews.column(schema.REVIEW_TOKENS))
         stars = _numbers(reviews, schema.STAR_RATING)
         add_up(
-            category,
+            group,
             stars,
             _numbers(reviews, schema.HELPFUL_VOTES),
             _numbers(reviews, schema.TOTAL_VOTES),
@@ -191,44 +233,64 @@ def _count(unit: Unit, codes: Mapping[str, int]) -> tuple[MonthlyCounts, list[pa
             sums,
         )
         for at, name in enumerate(NULLABLE):
-            missing[:, at] += _nulls(reviews, name, unit.month, category, n)
-        seen.append((category, characters, tokens))
+            if name != schema.REVIEW_DATE and (column := reviews.column(name)).null_count:
+                nulls = column.is_null().to_numpy(zero_copy_only=False)
+                missing[:, at] += np.bincount(group[nulls], minlength=len(missing))
+        seen.append((group, characters, tokens))
         keys.append(
             pa.RecordBatch.from_arrays(
                 [
-                    pa.array(category),
-                    pa.array(np.full(category.size, unit.month, np.int16)),
+                    pa.array(category.astype(np.int16)),
+                    pa.array(np.array(months, np.int16)[month]),
                     pa.array(np.clip(stars, 0, 5).astype(np.int8)),
                     pa.array(tokens),
                     pa.array(fingerprint(reviews.column(schema.PRODUCT_ID))),
                     pa.array(fingerprint(reviews.column(schema.CUSTOMER_ID))),
                     pa.array(fingerprint(reviews.column(schema.REVIEW_BODY))),
-                    pa.array(np.arange(first, first + category.size, dtype=np.int64) + (unit.number << 32)),
+                    pa.array(np.arange(first, first + group.size, dtype=np.int64) + (unit.number << 32)),
                 ],
                 schema=KEY_SCHEMA,
             )
         )
-    category, characters, tokens = (np.concatenate(parts) for parts in zip(*seen, strict=True))
-    counts = MonthlyCounts(
-        sums, missing, Lengths.count(category, characters), Lengths.count(category, tokens)
-    )
-    return counts, keys
+    group, characters, tokens = (np.concatenate(parts) for parts in zip(*seen, strict=True))
+    lengths = (Lengths.count(group, characters), Lengths.count(group, tokens))
+    found = []
+    for at, code in enumerate(months):
+        own = slice(at * n, (at + 1) * n)
+        if code == NO_DATE:
+            missing[own, NULLABLE.index(schema.REVIEW_DATE)] = sums[own, 0]
+        of_month = (one.of(own.start, own.stop) for one in lengths)
+        found.append((code, MonthlyCounts(sums[own], missing[own], *of_month)))
+    return found, keys
 
 
-def _batches(unit: Unit) -> Iterator[tuple[int, pa.RecordBatch]]:
+def _batches(unit: Unit, months: Sequence[int]) -> Iterator[tuple[int, pa.RecordBatch, NDArray[np.int32]]]:
+    """Number of the first row, reviews, and the place of their month."""
+    if len(unit.parts) > 1:
+        tables = [read_part(part, _READ) for part in unit.parts]
+        [batch] = pa.concat_tables(tables).combine_chunks().to_batches()
+        places = [months.index(part.month) for part in unit.parts]
+        yield 0, batch, np.repeat(np.array(places, np.int32), [part.rows for part in unit.parts])
+        return
+    [part] = unit.parts
     first = 0
-    # Mapped and not buffered ahead: for the small files of most months, twice as fast.
-    with pq.ParquetFile(
-        unit.file,
-        read_dictionary=[schema.PRODUCT_CATEGORY, schema.MARKETPLACE],
-        memory_map=True,
-        pre_buffer=False,
-    ) as file:
+    with _opened(part) as file:
         for batch in file.iter_batches(
-            _BATCH_ROWS, row_groups=list(unit.row_groups), columns=list(_READ), use_threads=False
+            _UNIT_ROWS, row_groups=part.row_groups, columns=list(_READ), use_threads=False
         ):
-            yield first, batch
+            yield first, batch, np.zeros(batch.num_rows, np.int32)
             first += batch.num_rows
+
+
+def read_part(part: Part, columns: Sequence[str]) -> pa.Table:
+    """Columns of a part."""
+    with _opened(part) as file:
+        return file.read_row_groups(part.row_groups, columns=list(columns), use_threads=False)
+
+
+def _opened(part: Part) -> pq.ParquetFile:
+    # Mapped and not buffered ahead: for the small files of most months, twice as fast.
+    return pq.ParquetFile(part.file, metadata=part.metadata, memory_map=True, pre_buffer=False)
 
 
 def fingerprint(column: pa.Array) -> NDArray[np.uint64]:
@@ -239,28 +301,21 @@ def fingerprint(column: pa.Array) -> NDArray[np.uint64]:
     return low
 
 
-def _category_codes(column: pa.DictionaryArray, codes: Mapping[str, int]) -> NDArray[np.int16]:
-    names = np.array([codes[name] for name in column.dictionary.to_pylist()], np.int16)
-    found: NDArray[np.int16] = names[np.asarray(column.indices)]
-    return found
+def _category_codes(column: pa.Array, codes: Mapping[str, int]) -> NDArray[np.int32]:
+    found = column.dictionary_encode()
+    names = np.array([codes[name] for name in found.dictionary.to_pylist()], np.int32)
+    places: NDArray[np.int32] = names[np.asarray(found.indices)]
+    return places
 
 
-def _numbers(reviews: pa.RecordBatch, name: str) -> NDArray[np.int32]:
-    return np.array(pc.fill_null(reviews.column(name), -1))
+def _numbers(reviews: pa.RecordBatch, name: str) -> Any:
+    return _filled(reviews.column(name))
 
 
-def _flags(reviews: pa.RecordBatch, name: str) -> NDArray[np.int8]:
-    return np.array(pc.fill_null(reviews.column(name).cast(pa.int8()), -1))
+def _flags(reviews: pa.RecordBatch, name: str) -> Any:
+    return _filled(reviews.column(name).cast(pa.int8()))
 
 
-def _nulls(
-    reviews: pa.RecordBatch, name: str, month: int, category: NDArray[np.int16], n: int
-) -> NDArray[np.int64]:
-    if name == schema.REVIEW_DATE:
-        chosen = category if month == NO_DATE else category[:0]
-    else:
-        column = reviews.column(name)
-        if not column.null_count:
-            return np.zeros(n, np.int64)
-        chosen = category[column.is_null().to_numpy(zero_copy_only=False)]
-    return np.bincount(chosen, minlength=n)
+def _filled(column: pa.Array) -> Any:
+    """Numbers; -1 for null."""
+    return np.array(pc.fill_null(column, -1) if column.null_count else column)

@@ -6,10 +6,9 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from shelfcheck import schema
+from shelfcheck.explore.scan import read_part
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,14 +96,15 @@ def top_products(engine: DuckDB, units: Sequence[Unit]) -> list[dict[str, Any]]:
 
 def _look_up(units: Sequence[Unit], places: Sequence[int], columns: list[str]) -> dict[int, dict[str, Any]]:
     """Columns of single reviews, of which only the files that hold them are read."""
-    by_unit = defaultdict(list)
+    wanted: defaultdict[tuple[int, int], list[int]] = defaultdict(list)  # unit, part -> places
     for place in places:
-        by_unit[place >> 32].append(place)
+        unit, row = place >> 32, place & _ROW_MASK
+        ends = np.cumsum([part.rows for part in units[unit].parts])
+        wanted[unit, int(np.searchsorted(ends, row, side="right"))].append(place)
     found: dict[int, dict[str, Any]] = {}
-    for number, wanted in by_unit.items():
-        unit = units[number]
-        with pq.ParquetFile(unit.file, memory_map=True, pre_buffer=False) as file:
-            table = file.read_row_groups(list(unit.row_groups), columns=columns, use_threads=False)
-        rows = table.take(pa.array(np.array(wanted) & _ROW_MASK)).to_pylist()
-        found |= dict(zip(wanted, rows, strict=True))
+    for (unit, at), own in wanted.items():
+        parts = units[unit].parts
+        before = sum(part.rows for part in parts[:at])
+        rows = [(place & _ROW_MASK) - before for place in own]
+        found |= dict(zip(own, read_part(parts[at], columns).take(rows).to_pylist(), strict=True))
     return found

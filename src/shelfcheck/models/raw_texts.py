@@ -129,11 +129,12 @@ def _logits(  # noqa: PLR0917  # pragma: no cover - compiled; keywords cost at e
         table *= 2
     ids = np.empty(room, np.uint32)
     sizes = np.empty(n, np.int64)
-    encode_rows(tokens, bounds, salts, 0, n, bits, word_ngrams, prefixes, table, ids, sizes)
+    first = np.int64(0)  # a literal 0 would have both kernels compiled once more, for it alone
+    encode_rows(tokens, bounds, salts, first, n, bits, word_ngrams, prefixes, table, ids, sizes)
     indptr = np.zeros(n + 1, np.int64)
     for i in range(n):
         indptr[i + 1] = indptr[i] + sizes[i]
     position, idf, tf, matrix, bias, empty = weights
     known = np.empty(n, np.int32)
-    score(indptr, ids, 0, n, np.arange(n), position, idf, tf, matrix, bias, empty, out, known)
+    score(indptr, ids, first, n, np.arange(n), position, idf, tf, matrix, bias, empty, out, known)
     return True

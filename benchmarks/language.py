@@ -137,7 +137,7 @@ def alarms(prepared: Path, trials: int) -> None:
         with ThreadPoolExecutor(THREADS) as pool:
             for one in read:
                 rows = _largest(one, 500, 50)
-                for trial in range(trials):
+                for _ in range(trials):
                     reviews = one.reviews.take(rng.choice(rows, min(len(rows), 1500), replace=False))
                     when = rng.random(reviews.product.max() + 1)[reviews.product]
                     both = rng.random(len(reviews)) < share
@@ -146,7 +146,7 @@ def alarms(prepared: Path, trials: int) -> None:
                         continue
                     for by_product in (True, False):
                         shift = permutation_test(
-                            reviews, ~in_a, one.rarity, 50, permutations=99, seed=1000 * trial,
+                            reviews, ~in_a, one.rarity, 50, permutations=99, seed=int(rng.integers(1 << 30)),
                             by_product=by_product, pool=pool,
                         )  # fmt: skip
                         if shift.p_divergence is not None:
@@ -184,7 +184,7 @@ def power(prepared: Path, trials: int) -> None:
             for strength in (0.0, 0.1, 0.25, 0.5, 1.0):
                 found = []
                 for one in read:
-                    for trial in range(trials):
+                    for _ in range(trials):
                         rows = rng.choice(_largest(one, 2000, 100), n, replace=False)
                         reviews = one.reviews.take(rows)
                         in_b = rng.random(n) < 0.5
@@ -196,7 +196,7 @@ def power(prepared: Path, trials: int) -> None:
                         ids = np.where(moved, swap[reviews.ids], reviews.ids).astype(np.int32)
                         shift = permutation_test(
                             replace(reviews, ids=ids), in_b, one.rarity, 50, permutations=99,
-                            seed=1000 * trial, pool=pool,
+                            seed=int(rng.integers(1 << 30)), pool=pool,
                         )  # fmt: skip
                         if shift.p_divergence is not None:
                             found.append(shift.p_divergence <= 0.05)

@@ -296,12 +296,11 @@
       place.querySelector(".big").textContent = value;
       place.querySelector(".note").textContent = note;
     };
-    const about = whole() ? "" : "about ";
     tile("reviews", number(one.reviews));
     tile("products", number(one.products), `${number(one.products_several)} with several reviews`);
     tile("customers", number(one.customers), `${number(one.customers_several)} with several reviews`);
     tile("stars", fixed(one.mean));
-    tile("length", `${about}${number(one.characters_quartiles[1])}`, "characters");
+    tile("length", number(one.characters_quartiles[1]), whole() ? "characters" : "characters, about");
     tile("verified", percent(ratio(one.verified, one.verified_known)), "of those known");
     tile("helpful", percent(ratio(one.helpful_reviews, one.votes_known)), "of those known");
   };

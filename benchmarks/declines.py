@@ -120,16 +120,16 @@ def likelihood_ratio(starts: Any, x: Any, out: Any) -> None:
 
 
 def ruptures_gain(starts: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Gain of ruptures' best single split (least squares), again every fifth review."""
+    """Gain of ruptures' best single split (least squares), again every tenth review."""
     import ruptures
 
     out = np.zeros(len(x))
     for a, b in pairwise(starts):
         last = 0.0
         for n in range(_LEARN, b - a + 1):
-            if n % 5 == 0:
+            if n % 10 == 0:
                 part = x[a : a + n]
-                cut = ruptures.Binseg(model="l2", min_size=5, jump=1).fit(part).predict(n_bkps=1)[0]
+                cut = ruptures.Binseg(model="l2", min_size=4, jump=2).fit(part).predict(n_bkps=1)[0]
                 gap = part[cut:].mean() - part[:cut].mean()
                 gain = gap * gap * cut * (n - cut) / n / max(part.var(), 0.05)
                 last = gain if gap > 0 else 0.0
@@ -194,7 +194,7 @@ def paths(setting: Setting, planted: Planted, *, with_ruptures: bool) -> dict[st
     last_90_days(histories.starts, histories.day, x["raw"], out)
     found["mean of the last 90 days"] = out
     if with_ruptures:
-        found["ruptures Binseg, every 5"] = ruptures_gain(histories.starts, x["raw"])
+        found["ruptures Binseg, every 10"] = ruptures_gain(histories.starts, x["raw"])
         found["ruptures Window"] = ruptures_window(histories.starts, x["raw"])
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,7 +56,8 @@ def declining_products(
     """
     progress = progress or NullProgress()
     threads = thread_count(settings.run.threads)
-    encoded = Encoded.open(encoded_dir)
+    opened = Encoded.open(encoded_dir)
+    encoded = replace(opened, table=opened.rows())  # read once
     histories = Histories.gather(encoded, prepared_dir, settings.audit.declining.min_reviews, progress)
     if not histories.n_products:
         raise NotEnoughDataError(_lacking(histories.skipped, settings.audit.declining.min_reviews))

@@ -27,7 +27,7 @@ def trends(*fitted: tuple[float, float, float, float]) -> list[dict]:
         ((DOWN, NONE, NONE), "no clear growth"),
         ((UP, NONE, NONE), "number of reviews"),
         ((UP, DOWN, NONE), "number of reviews"),
-        ((UP, UP, NONE), "fewer products"),
+        ((UP, UP, NONE), "are shuffled between"),
         ((UP, UP, UP), "does settle"),
     ],
 )

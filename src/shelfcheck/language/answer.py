@@ -40,7 +40,7 @@ def _so(raw: Mapping[str, Any], matched: Mapping[str, Any], beyond: Mapping[str,
     if _grows(matched):
         return (
             "So the growth is no settling of the language: part of it goes when years have one size, the "
-            "rest when products are shuffled, for early years hang on fewer products."
+            "rest when reviews and products are shuffled between the years."
         )
     return (
         "So the growth is one of the number of reviews: later years have more, and the top terms of many "

@@ -60,6 +60,12 @@ class DuckDB:
         """Drop all data. Closing twice does nothing."""
         self._connection.close()
 
+    def beside(self) -> DuckDB:
+        """The same data, memory and threads for another Python thread; temporary tables are its own."""
+        other = object.__new__(DuckDB)
+        other._connection = self._connection.cursor()
+        return other
+
     def run(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Run one statement with `$name` parameters and fetch all rows."""
         try:

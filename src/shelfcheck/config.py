@@ -353,7 +353,9 @@ class LanguageSettings(Section):
     """How the language of categories is compared, by year and by star rating."""
 
     top_k: int = Field(default=50, ge=5, le=1000, description="Terms that stand for a year or a star rating.")
-    word_ngrams: int = Field(default=1, ge=1, le=2, description="2: pairs of neighbouring words are terms, too.")
+    word_ngrams: int = Field(
+        default=1, ge=1, le=2, description="2: pairs of neighbouring words are terms, too."
+    )
     min_reviews: int = Field(
         default=100, ge=2, description="Years and star ratings of a category with fewer reviews are left out."
     )
@@ -364,16 +366,16 @@ class LanguageSettings(Section):
     max_reviews: int = Field(
         default=5000,
         ge=100,
-        description="Reviews of a year or star rating that are permuted and cut to one size, drawn at random; "
-        "terms are counted in all.",
+        description="Reviews of a year or star rating that are permuted and cut to one size, drawn at "
+        "random; terms are counted in all.",
     )
     permutations: int = Field(
         default=199, ge=19, le=100_000, description="Shuffles of a test; p-values reach down to 1/(this + 1)."
     )
     permute: Literal["product", "review"] = Field(
         default="product",
-        description="What is shuffled. `product`: reviews within a product, and whole products; `review`: any "
-        "reviews, which takes every change of the products for one of the language.",
+        description="What is shuffled. `product`: reviews within a product, and whole products; `review`: "
+        "any reviews, which takes every change of the products for one of the language.",
     )
     draws: int = Field(default=20, ge=2, le=1000, description="How often groups are cut to one size.")
     match_by: Literal["words", "reviews"] = Field(
@@ -382,7 +384,7 @@ class LanguageSettings(Section):
     prior_words: float = Field(
         default=1000.0,
         gt=0,
-        description="Words that the prior of the log odds counts as; the more, the fewer rare terms stand out.",
+        description="Words that the prior of the log odds counts as; with more, fewer rare terms stand out.",
     )
     false_discovery_rate: float = Field(
         default=0.05, gt=0, lt=1, description="Expected share of false ones among the shifts that are told."

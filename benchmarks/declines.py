@@ -99,8 +99,11 @@ def last_90_days(starts: Any, day: Any, x: Any, out: Any) -> None:
 
 
 @njit(cache=True)
-def likelihood_ratio(starts: Any, x: Any, out: Any) -> None:
-    """Largest Gaussian likelihood ratio over all splits with a higher mean after, at every review."""
+def best_split(starts: Any, x: Any, out: Any, score: bool) -> None:  # noqa: FBT001 - Numba takes no keywords
+    """Best of all splits with a higher mean after, at every review.
+
+    By the gain in squares over the variance of all (`score`), or by the Gaussian likelihood ratio.
+    """
     for i in range(len(starts) - 1):
         a, n_all = starts[i], starts[i + 1] - starts[i]
         sums, squares = np.zeros(n_all + 1), np.zeros(n_all + 1)
@@ -108,13 +111,16 @@ def likelihood_ratio(starts: Any, x: Any, out: Any) -> None:
             sums[j + 1] = sums[j] + x[a + j]
             squares[j + 1] = squares[j] + x[a + j] ** 2
         for n in range(1, n_all + 1):
-            best, m = 0.0, 3
+            best, m = 0.0, 4
             spread = squares[n] - sums[n] ** 2 / n
             while m <= n - 10:
                 gap = (sums[n] - sums[n - m]) / m - sums[n - m] / (n - m)
                 if gap > 0 and spread > 1e-9:
-                    left = max(spread - gap * gap * m * (n - m) / n, 1e-9)
-                    best = max(best, 0.5 * n * math.log(spread / left))
+                    gain = gap * gap * m * (n - m) / n
+                    if score:
+                        best = max(best, gain / max(spread / n, 0.05))
+                    else:
+                        best = max(best, 0.5 * n * math.log(spread / max(spread - gain, 1e-9)))
                 m += max(1, m // 10)
             out[a + n - 1] = best
 
@@ -183,9 +189,9 @@ def paths(setting: Setting, planted: Planted, *, with_ruptures: bool) -> dict[st
         "bets, stars": stars.log_m,
         "bets, language": language.log_m,
     }
-    for name, values_of in (("likelihood ratio, stars", x["raw"]), ("likelihood ratio, both", x["both"])):
+    for name, score in (("best split, stars, by score", True), ("best split, stars, by likelihood", False)):
         out = np.zeros(len(x["raw"]))
-        likelihood_ratio(histories.starts, values_of.astype(np.float64), out)
+        best_split(histories.starts, x["raw"], out, score)
         found[name] = out
     out = np.zeros(len(x["raw"]))
     cusum(histories.starts, x["raw"], out)

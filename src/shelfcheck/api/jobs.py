@@ -101,7 +101,7 @@ def audit(
 
     Returns:
         Kind -> result, whose folder holds `findings.parquet`, `findings.csv`, `summary.json`. Of several
-        kinds, those that the reviews are too few for are left out; they are in the report with the reason.
+        kinds, those that the reviews are too few for are left out.
 
     Raises:
         NotEnoughDataError: the reviews are too few for any.

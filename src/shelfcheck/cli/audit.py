@@ -27,6 +27,10 @@ def audit(job: options.Job, *, kinds: tuple[str, ...]) -> None:
     """
     with job.progress() as progress:
         results = api.audit(job.workspace, kinds or api.AUDITS, **job.arguments(progress))
+    for kind in kinds or api.AUDITS:
+        if kind not in results:
+            told = f"{kind}: not done, there are too few reviews for it. Why: shelfcheck audit {kind}"
+            click.echo(told, err=True)
     if job.as_json:
         options.print_json([options.stage_json(result) for result in results.values()])
         return

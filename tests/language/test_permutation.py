@@ -109,6 +109,18 @@ def test_threads_do_not_matter() -> None:
     assert replace(alone, z=together.z) == replace(together, z=together.z)
 
 
+def test_any_seed_will_do() -> None:
+    rng = np.random.default_rng(2)
+    reviews = made_up(rng, rng.integers(0, 9, 80).tolist(), rng.integers(0, 2, 80).tolist())
+    found = [
+        permutation_test(
+            reviews, reviews.group == 1, WEIGHT, 5, permutations=20, seed=seed
+        ).divergence_expected
+        for seed in (0, 1, 10**30)
+    ]
+    assert len(set(found)) == 3
+
+
 def test_where_nothing_can_change_places_nothing_is_claimed() -> None:
     reviews = made_up(np.random.default_rng(1), [0, 0, 0, 0, 1], [0, 0, 0, 0, 1])
     shift = permutation_test(reviews, reviews.group == 1, WEIGHT, 5, permutations=19)

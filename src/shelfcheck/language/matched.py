@@ -88,7 +88,7 @@ def cut(reviews: Reviews, sizes: Ints, n_groups: int, size: int, draw: int) -> l
 def _mixed(keys: npt.NDArray[np.uint64], draw: int) -> npt.NDArray[np.uint64]:
     """Keys shuffled by a number: the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014)."""
     with np.errstate(over="ignore"):
-        mixed = keys + np.uint64(draw + 1) * _GOLDEN
+        mixed = keys + np.uint64((draw + 1) % (1 << 63)) * _GOLDEN
         mixed = (mixed ^ (mixed >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
         mixed = (mixed ^ (mixed >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
         found: npt.NDArray[np.uint64] = mixed ^ (mixed >> np.uint64(31))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 _CHUNK: Final = 25  # shuffles a task; fixed, so that sums are added up in one order whatever the threads
 _NEAR_TOP: Final = 10  # times k terms may come to the top
+_SEEDS: Final = 1 << 31  # what the generator takes
 _TIE: Final = 1e-12  # rounding of a divergence
 _NO_MOVE: Final = 1e-7  # a standard deviation of shares that is rounding alone; one word in a million is more
 
@@ -141,7 +142,7 @@ def permutation_test(
         out = np.empty(size), np.empty(size), np.zeros(reviews.terms), np.zeros(reviews.terms)
         kernels.permute(
             reviews.indptr, reviews.ids, reviews.times, unit, label, segment,
-            close, near_top, k, n_log_n, seed + first, *out,
+            close, near_top, k, n_log_n, (seed + first) % _SEEDS, *out,
         )  # fmt: skip
         return out
 

@@ -99,10 +99,10 @@ def last_90_days(starts: Any, day: Any, x: Any, out: Any) -> None:
 
 
 @njit(cache=True)
-def best_split(starts: Any, x: Any, out: Any, score: bool) -> None:  # noqa: FBT001 - Numba takes no keywords
-    """Best of all splits with a higher mean after, at every review.
+def best_split(starts: Any, x: Any, least: int, out: Any) -> None:
+    """Largest gain in squares of any split with a higher mean after, over the variance, at every review.
 
-    By the gain in squares over the variance of all (`score`), or by the Gaussian likelihood ratio.
+    That is what `ruptures.Binseg` looks for with one break; `least` reviews are after it at least.
     """
     for i in range(len(starts) - 1):
         a, n_all = starts[i], starts[i + 1] - starts[i]
@@ -111,16 +111,12 @@ def best_split(starts: Any, x: Any, out: Any, score: bool) -> None:  # noqa: FBT
             sums[j + 1] = sums[j] + x[a + j]
             squares[j + 1] = squares[j] + x[a + j] ** 2
         for n in range(1, n_all + 1):
-            best, m = 0.0, 4
+            best, m = 0.0, least
             spread = squares[n] - sums[n] ** 2 / n
             while m <= n - 10:
                 gap = (sums[n] - sums[n - m]) / m - sums[n - m] / (n - m)
-                if gap > 0 and spread > 1e-9:
-                    gain = gap * gap * m * (n - m) / n
-                    if score:
-                        best = max(best, gain / max(spread / n, 0.05))
-                    else:
-                        best = max(best, 0.5 * n * math.log(spread / max(spread - gain, 1e-9)))
+                if gap > 0:
+                    best = max(best, gap * gap * m * (n - m) / n / max(spread / n, 0.05))
                 m += max(1, m // 10)
             out[a + n - 1] = best
 
@@ -189,10 +185,10 @@ def paths(setting: Setting, planted: Planted, *, with_ruptures: bool) -> dict[st
         "bets, stars": stars.log_m,
         "bets, language": language.log_m,
     }
-    for name, score in (("best split, stars, by score", True), ("best split, stars, by likelihood", False)):
+    for least in (4, 10):
         out = np.zeros(len(x["raw"]))
-        best_split(histories.starts, x["raw"], out, score)
-        found[name] = out
+        best_split(histories.starts, x["raw"], least, out)
+        found[f"best split, {least} reviews after"] = out
     out = np.zeros(len(x["raw"]))
     cusum(histories.starts, x["raw"], out)
     found["CUSUM, stars"] = out

@@ -325,7 +325,9 @@ def main() -> None:
     parser.add_argument("--most", type=int, default=1500)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", help="Scenarios whose name holds this text, and nothing else.")
-    parser.add_argument("--ruptures", action="store_true", help="Also ruptures, which takes minutes.")
+    parser.add_argument(
+        "--ruptures", action="store_true", help="Also ruptures (pip install ruptures), which takes minutes."
+    )
     options = parser.parse_args()
     setting = read_setting(options.workspace, options.categories, options.least, options.most)
     histories = setting.histories

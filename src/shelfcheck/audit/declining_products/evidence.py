@@ -181,7 +181,8 @@ def _row(histories: Histories, finding: _Finding, encoded: Encoded, even: set[in
         "assigned_category": encoded.categories[category] if category >= 0 else None,
         "seen_in": " and ".join(seen) or "stars and language together",
         "since": day(begun),
-        "since_earliest": day(span.earliest),
+        # Between the last review before it and the first since.
+        "since_earliest": day(span.earliest - 1),
         "since_latest": day(span.latest),
         "until": day(span.end) if span.over else None,
         "seen": day(seen_from(judged, histories, product, begun)),

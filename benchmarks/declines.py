@@ -324,6 +324,7 @@ def main() -> None:
     parser.add_argument("--least", type=int, default=40)
     parser.add_argument("--most", type=int, default=1500)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seed", type=int, default=_SEED, help="Of what is drawn; 7 was developed on.")
     parser.add_argument("--only", help="Scenarios whose name holds this text, and nothing else.")
     parser.add_argument(
         "--ruptures", action="store_true", help="Also ruptures (pip install ruptures), which takes minutes."
@@ -357,11 +358,11 @@ def main() -> None:
 def thresholds(setting: Setting, options: argparse.Namespace) -> dict[str, np.ndarray]:
     """For each product, the level that 5 % of the other half's shuffled histories reach; printed."""
     starts = setting.histories.starts
-    half = np.random.default_rng(_SEED).permutation(setting.histories.n_products) % 2
+    half = np.random.default_rng(options.seed).permutation(setting.histories.n_products) % 2
     tops: dict[str, list[np.ndarray]] = {}
     repeats = 3 if options.ruptures else 10
     for repeat in range(repeats):
-        mixed = shuffled(setting, np.random.default_rng([_SEED, 1, repeat]))
+        mixed = shuffled(setting, np.random.default_rng([options.seed, 1, repeat]))
         began = time.perf_counter()
         for name, path in paths(setting, mixed, with_ruptures=options.ruptures).items():
             tops.setdefault(name, []).append(np.maximum.reduceat(path, starts[:-1]))
@@ -394,8 +395,8 @@ def compare(
     delays: dict[str, list[np.ndarray]] = {}
     days: dict[str, list[np.ndarray]] = {}
     for seed in range(options.seeds):
-        for base in (shuffled(setting, np.random.default_rng([_SEED, 2, seed])), as_they_are(setting)):
-            planted = plant(setting, base, np.random.default_rng([_SEED, 3, seed]), **how)
+        for base in (shuffled(setting, np.random.default_rng([options.seed, 2, seed])), as_they_are(setting)):
+            planted = plant(setting, base, np.random.default_rng([options.seed, 3, seed]), **how)
             found = paths(setting, planted, with_ruptures=options.ruptures)
             found["**shelfcheck**, its own level"] = found["**shelfcheck**"]
             starts = planted.histories.starts
@@ -438,10 +439,10 @@ def dating(setting: Setting, options: argparse.Namespace) -> None:
 
     errors, inside, listed, wrong = [], [], [], []
     for seed in range(options.seeds):
-        base = shuffled(setting, np.random.default_rng([_SEED, 2, seed]))
-        planted = plant(setting, base, np.random.default_rng([_SEED, 4, seed]), 0.5)
+        base = shuffled(setting, np.random.default_rng([options.seed, 2, seed]))
+        planted = plant(setting, base, np.random.default_rng([options.seed, 4, seed]), 0.5)
         # One product in ten declines: the list must not hold the others.
-        chosen = np.random.default_rng([_SEED, 5, seed]).random(setting.histories.n_products) < 0.1
+        chosen = np.random.default_rng([options.seed, 5, seed]).random(setting.histories.n_products) < 0.1
         of = chosen[setting.histories.product]
         histories = replace(base.histories, stars=np.where(of, planted.histories.stars, base.histories.stars))
         part = Planted(histories, np.where(of, planted.text, base.text), planted.at, *_drifts(base))
@@ -480,7 +481,7 @@ def drifting(setting: Setting, options: argparse.Namespace) -> None:
     for title in ("nothing", "the category gets worse", "a season"):
         with_drift, without = [], []
         for seed in range(options.seeds):
-            rng = np.random.default_rng([_SEED, 6, seed])
+            rng = np.random.default_rng([options.seed, 6, seed])
             base = shuffled(setting, rng)
             histories = base.histories
             text, stars = base.text.copy(), histories.stars.copy()

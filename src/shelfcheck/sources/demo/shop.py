@@ -25,7 +25,7 @@ _REVIEWS_A_PRODUCT: Final = 14  # on average, as in the published data
 _MAX_PRODUCTS: Final = 400_000  # bounds the memory of the catalogue: about 40 MB
 _MISCATEGORISED: Final = 0.02  # share of products
 _DECLINING: Final = 0.06  # share of the products with enough reviews to see it
-_DECLINE_REVIEWS: Final = 40  # expected reviews that are enough
+_DECLINE_REVIEWS: Final = 80  # expected; of 40, two of twelve declines could be told from chance
 
 
 @dataclass(frozen=True)

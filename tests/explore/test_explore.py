@@ -243,7 +243,7 @@ def test_the_same_reviews_give_the_same_files(tables, tmp_path):
     assert all(again[name].equals(table) for name, table in tables.items())
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.integers(0, 10**6), st.integers(1, 25), st.integers(1, 8))
 def test_small_shops_add_up(tmp_path_factory, seed, n, years):
     home = tmp_path_factory.mktemp("small")
@@ -336,7 +336,7 @@ def test_a_calendar_knows_its_years():
 
 def test_real_reviews(real_data, tmp_path):
     raw = pq.ParquetFile(real_data / "reviews.parquet")
-    batch = next(raw.iter_batches(8_000))
+    batch = next(raw.iter_batches(4_000))
     pq.write_table(pa.Table.from_batches([batch]), tmp_path / "some.parquet")
     prepared = api.prepare(tmp_path / "some.parquet", tmp_path / "shop").folder
     found = explored(prepared, tmp_path / "out")

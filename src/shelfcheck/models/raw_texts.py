@@ -129,7 +129,7 @@ def _logits(  # noqa: PLR0917  # pragma: no cover - compiled; keywords cost at e
         table *= 2
     ids = np.empty(room, np.uint32)
     sizes = np.empty(n, np.int64)
-    first = np.int64(0)  # a literal 0 would have both kernels compiled once more, for it alone
+    first: Any = np.int64(0)  # a literal 0 would have both kernels compiled once more, for it alone
     encode_rows(tokens, bounds, salts, first, n, bits, word_ngrams, prefixes, table, ids, sizes)
     indptr = np.zeros(n + 1, np.int64)
     for i in range(n):

@@ -44,7 +44,10 @@ def _command(command: click.Command, name: str, parent: click.Context) -> list[s
     context = click.Context(command, info_name=name, parent=parent, max_content_width=88, terminal_width=88)
     parts = [f"## {context.command_path}", "", "```text", command.get_help(context).rstrip(), "```", ""]
     if isinstance(command, click.Group):
-        for inner, found in command.commands.items():
+        for inner in command.commands or command.list_commands(context):  # in the order of the module
+            found = command.get_command(context, inner)
+            if found is None:  # pragma: no cover - a group lists only what it has
+                raise LookupError(inner)
             parts += _command(found, inner, context)
     return parts
 

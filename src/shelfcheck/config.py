@@ -394,6 +394,51 @@ class LanguageSettings(Section):
     )
 
 
+class GraphAnalysisSettings(Section):
+    """The analysis of the review graph. Needs shelfcheck[graph]."""
+
+    model: str = Field(
+        default="out_of_fold", min_length=1, description="Whose predictions are laid beside the catalogue."
+    )
+    max_customer_products: int = Field(
+        default=100,
+        ge=2,
+        description="Customers of more products join none: their pairs grow with the square.",
+    )
+    min_product_reviews: int = Field(
+        default=3, ge=1, description="Products with fewer predicted reviews are not judged."
+    )
+    min_neighbours: int = Field(
+        default=5, ge=1, description="Products with fewer neighbours are not told as between categories."
+    )
+    false_discovery_rate: float = Field(
+        default=0.05, gt=0, lt=1, description="Expected share of false ones among the confused pairs told."
+    )
+    listed_pairs: int = Field(default=50, ge=1, description="Confused pairs whose words are told.")
+    listed_words: int = Field(default=10, ge=1, description="Words told of a pair.")
+    max_between: int = Field(default=1000, ge=1, description="Most products between categories written.")
+    max_mismatches: int = Field(
+        default=100_000, ge=1, description="Most reviews predicted elsewhere written, the surest first."
+    )
+
+
+class GraphSettings(Section):
+    """The review graph."""
+
+    bought: Literal["verified", "all"] = Field(
+        default="verified", description="Which reviews say that their customer bought the product."
+    )
+    predicted_categories: int = Field(
+        default=3, ge=1, le=100, description="Categories of a prediction that become edges, likeliest first."
+    )
+    index_memory: str = Field(
+        default="2GB",
+        pattern=r"^\d+(\.\d+)?(KB|MB|GB|TB)$",
+        description="Memory of the embedded Cypher index; 10 million reviews need 2GB.",
+    )
+    analysis: GraphAnalysisSettings = Field(default_factory=GraphAnalysisSettings)
+
+
 class ReportSettings(Section):
     """What the report shows."""
 
@@ -453,6 +498,7 @@ class Settings(Section):
     train: TrainSettings = Field(default_factory=TrainSettings)
     audit: AuditSettings = Field(default_factory=AuditSettings)
     language: LanguageSettings = Field(default_factory=LanguageSettings)
+    graph: GraphSettings = Field(default_factory=GraphSettings)
     report: ReportSettings = Field(default_factory=ReportSettings)
     serve: ServeSettings = Field(default_factory=ServeSettings)
     run: RunSettings = Field(default_factory=RunSettings)

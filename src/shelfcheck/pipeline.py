@@ -32,6 +32,7 @@ PREPARED: Final = "prepared"
 SAMPLE: Final = "sample"
 EXPLORE: Final = "explore"
 LANGUAGE: Final = "language"
+GRAPH: Final = "graph"
 ENCODED: Final = "encoded"
 MODEL: Final = "model"
 EVALUATION: Final = "evaluation"
@@ -88,6 +89,12 @@ def _run_language(context: Context) -> Mapping[str, Any]:
     counts = language(context.inputs[PREPARED], context.out, context.settings, context.progress)
     write_language_page(context.out, context.out / "language.html", context.settings)
     return counts
+
+
+def _run_graph(context: Context) -> Mapping[str, Any]:
+    from shelfcheck.graph.build import build  # noqa: PLC0415
+
+    return build(context.inputs[PREPARED], context.out, context.settings, context.progress)
 
 
 def _run_encode(context: Context) -> Mapping[str, Any]:
@@ -244,6 +251,15 @@ STAGES: Final = (
         needs=(PREPARED,),
         settings=("language", "run.seed"),
         run=_run_language,
+        main=False,
+    ),
+    Stage(
+        GRAPH,
+        "Building the graph",
+        "shelfcheck graph build",
+        needs=(PREPARED,),
+        settings=("graph.bought",),
+        run=_run_graph,
         main=False,
     ),
     Stage(

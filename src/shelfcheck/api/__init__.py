@@ -12,6 +12,10 @@ Every function takes `config` (a TOML file) and `overrides` (dotted key -> value
 from __future__ import annotations
 
 from shelfcheck.api.exploring import explore
+from shelfcheck.api.graph import (
+    GraphBuild,
+    graph_build,
+)
 from shelfcheck.api.jobs import (
     AUDITS,
     DemoResult,
@@ -51,6 +55,7 @@ from shelfcheck.api.watching import language
 __all__ = [
     "AUDITS",
     "DemoResult",
+    "GraphBuild",
     "RegisteredModel",
     "TextPrediction",
     "audit",
@@ -59,6 +64,7 @@ __all__ = [
     "evaluate",
     "explore",
     "generate",
+    "graph_build",
     "language",
     "leaderboard",
     "models_list",

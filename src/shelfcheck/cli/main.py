@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from typing import Final
 
 import click
 
 from shelfcheck import __version__
+from shelfcheck.cli.lazy import LazyGroup
 from shelfcheck.cli.lean import start_lean
 from shelfcheck.errors import ShelfcheckError
 
@@ -30,44 +30,16 @@ COMMANDS: Final = {
     "serve": ("shelfcheck.cli.serve", "Answer predictions over HTTP."),
     "language": ("shelfcheck.cli.language", "Show how the language of each category shifts."),
     "audit": ("shelfcheck.cli.audit", "Find misplaced reviews and miscategorised products."),
+    "graph": ("shelfcheck.cli.graph", "Build the graph of customers, products, reviews and categories."),
     "report": ("shelfcheck.cli.report", "Write the report as one HTML file."),
     "status": ("shelfcheck.cli.status", "Show what a workspace holds and what is out of date."),
     "config": ("shelfcheck.cli.config", "Show all settings, and where each comes from."),
 }
 
 
-class _LazyGroup(click.Group):
-    """A group that imports a command's module when the command is used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(COMMANDS[cmd_name][0])
-        command: click.Command = getattr(module, cmd_name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        try:
-            return super().resolve_command(ctx, args)
-        except click.UsageError as error:
-            import difflib  # noqa: PLC0415 - only on the way to an error
-
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean '{close[0]}'?" if close else ""
-            raise click.UsageError(error.message + hint, ctx) from error
-
-
 @click.group(
-    cls=_LazyGroup,
+    cls=LazyGroup,
+    lazy=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="Try it: shelfcheck demo",
 )

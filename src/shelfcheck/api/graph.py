@@ -1,0 +1,124 @@
+"""The review graph: graph_build."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from shelfcheck import pipeline
+from shelfcheck.api._shared import run_targets
+from shelfcheck.errors import UsageError
+from shelfcheck.progress import NullProgress
+from shelfcheck.settings_file import resolve
+from shelfcheck.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shelfcheck.graph.predictions import AddedPredictions
+    from shelfcheck.graph.store import Graph
+    from shelfcheck.progress import Progress
+    from shelfcheck.stages import StageResult
+
+
+@dataclass(frozen=True)
+class GraphBuild:
+    """What `graph_build` left.
+
+    Attributes:
+        graph: the graph, opened.
+        stage: how building nodes and edges ended, with the counts.
+        predictions: what was added, or stood already: out-of-fold ones, and those of the file given.
+        left_out: model -> why its predictions are not in the graph.
+    """
+
+    graph: Graph
+    stage: StageResult
+    predictions: tuple[AddedPredictions, ...]
+    left_out: dict[str, str]
+
+
+def graph_build(
+    workspace: str | Path,
+    predictions: str | Path | None = None,
+    name: str | None = None,
+    *,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> GraphBuild:
+    """Build the graph of the prepared reviews where it is stale, and add predictions to it.
+
+    Args:
+        workspace: the folder with the prepared reviews. Its out-of-fold predictions are added under the
+            name `out_of_fold`, if they stand and were made for these reviews.
+        predictions: a Parquet file that `predict` wrote, to be added.
+        name: the name that its model gets; predictions that stand under it are replaced.
+        config: as for `run`.
+        overrides: as for `run`.
+        progress: as for `run`.
+        force: as for `run`.
+
+    Raises:
+        ShelfcheckError: there are no prepared reviews, or the file has no predictions for them.
+    """
+    from shelfcheck.graph import store  # noqa: PLC0415 - loads pyarrow
+    from shelfcheck.graph.predictions import add_predictions  # noqa: PLC0415
+
+    if (predictions is None) != (name is None):
+        raise UsageError("Predictions need a name for their model, and a name needs predictions (--as NAME).")
+    if name is not None:
+        store.check_model_name(name)
+    if name == store.OUT_OF_FOLD_MODEL:
+        raise UsageError(f"{name} is the name of the out-of-fold predictions; choose another.")
+    stage = run_targets(
+        [pipeline.GRAPH],
+        (),
+        workspace,
+        config=config,
+        overrides=overrides,
+        progress=progress,
+        force=force,
+    ).stages[-1]
+    settings = resolve(config, overrides, workspace).settings
+    home, told = Workspace(workspace), progress or NullProgress()
+    added, left_out = [], {}
+    with home.locked():
+        graph = store.open_graph(home)
+        why_not = _why_no_out_of_fold(home)
+        if why_not is None:
+            manifest = home.manifest(pipeline.OUT_OF_FOLD)
+            made = home.path(pipeline.OUT_OF_FOLD, made_by="shelfcheck audit") / "predictions.parquet"
+            fingerprint = None if manifest is None else manifest.fingerprint
+            added.append(
+                add_predictions(
+                    home, graph, made, store.OUT_OF_FOLD_MODEL, settings, told, fingerprint=fingerprint
+                )
+            )
+        else:
+            left_out[store.OUT_OF_FOLD_MODEL] = why_not
+        if predictions is not None and name is not None:
+            added.append(add_predictions(home, graph, Path(predictions), name, settings, told))
+        graph = store.open_graph(home)
+        for model in store.prediction_manifests(home):
+            if model not in graph.models and model not in left_out:
+                left_out[model] = "they were made for other reviews; predict again, and add them again."
+    return GraphBuild(graph, stage, tuple(added), left_out)
+
+
+def _why_no_out_of_fold(workspace: Workspace) -> str | None:
+    made_by = f"make them with: shelfcheck audit misplaced_reviews --workspace {workspace.root}"
+    predicted = workspace.manifest(pipeline.OUT_OF_FOLD)
+    if predicted is None:
+        return f"there are none; {made_by}"
+    encoded, prepared = workspace.manifest(pipeline.ENCODED), workspace.manifest(pipeline.PREPARED)
+    if (
+        encoded is None
+        or prepared is None
+        or predicted.inputs.get(pipeline.ENCODED) != encoded.fingerprint
+        or encoded.inputs.get(pipeline.PREPARED) != prepared.fingerprint
+    ):
+        return f"they were made for other reviews; {made_by}"
+    return None

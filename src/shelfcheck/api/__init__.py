@@ -14,7 +14,9 @@ from __future__ import annotations
 from shelfcheck.api.exploring import explore
 from shelfcheck.api.graph import (
     GraphBuild,
+    graph_analyse,
     graph_build,
+    graph_query,
 )
 from shelfcheck.api.jobs import (
     AUDITS,
@@ -64,7 +66,9 @@ __all__ = [
     "evaluate",
     "explore",
     "generate",
+    "graph_analyse",
     "graph_build",
+    "graph_query",
     "language",
     "leaderboard",
     "models_list",

@@ -1,4 +1,4 @@
-"""The review graph: graph_build."""
+"""The review graph: graph_build, graph_analyse."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from shelfcheck.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import pyarrow as pa
 
     from shelfcheck.graph.predictions import AddedPredictions
     from shelfcheck.graph.store import Graph
@@ -108,6 +110,54 @@ def graph_build(
     return GraphBuild(graph, stage, tuple(added), left_out)
 
 
+def graph_query(
+    workspace: str | Path,
+    cypher: str,
+    parameters: Mapping[str, Any] | None = None,
+    *,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> pa.Table:
+    """Ask the graph a question in openCypher, by an embedded index that is made where it is stale.
+
+    `graph.queries.GraphQueries` asks the common questions without an index, and faster.
+
+    Args:
+        workspace: the folder with the graph.
+        cypher: a query that reads.
+        parameters: values of its `$name` parameters.
+        config: as for `run`.
+        overrides: as for `run`.
+        progress: as for `run`.
+        force: make the index anew.
+
+    Returns:
+        A column for each thing that the query returns.
+
+    Raises:
+        ShelfcheckError: there is no graph, the extra `graph` is not installed, or the query is no question.
+    """
+    from shelfcheck.graph.index import GraphIndex, ensure_index, refuse_writes  # noqa: PLC0415
+    from shelfcheck.graph.store import open_graph  # noqa: PLC0415 - loads pyarrow
+
+    refuse_writes(cypher)  # before an index is built for nothing
+    home = Workspace(workspace)
+    settings = resolve(config, overrides, workspace).settings
+    memory, threads = settings.graph.index_memory, settings.run.threads
+    file = ensure_index(
+        open_graph(home),
+        home.root / "cache",
+        progress or NullProgress(),
+        memory=memory,
+        threads=threads,
+        rebuild=force,
+    )
+    with GraphIndex(file, memory, threads) as index:
+        return index.query(cypher, parameters)
+
+
 def _why_no_out_of_fold(workspace: Workspace) -> str | None:
     made_by = f"make them with: shelfcheck audit misplaced_reviews --workspace {workspace.root}"
     predicted = workspace.manifest(pipeline.OUT_OF_FOLD)
@@ -122,3 +172,36 @@ def _why_no_out_of_fold(workspace: Workspace) -> str | None:
     ):
         return f"they were made for other reviews; {made_by}"
     return None
+
+
+def graph_analyse(
+    workspace: str | Path,
+    model: str | None = None,
+    *,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+    force: bool = False,
+) -> StageResult:
+    """Compare the predicted with the assigned graph: confused categories, what to merge or split.
+
+    Needs shelfcheck[graph]. The graph is built first where it is missing or stale.
+
+    Args:
+        workspace: the folder with the graph.
+        model: `graph.analysis.model`, as an override: whose predictions; `out_of_fold` when not set.
+        config: as for `run`.
+        overrides: as for `run`.
+        progress: as for `run`.
+        force: analyse again even if it is fresh.
+
+    Returns:
+        The folder with the tables (Parquet and CSV) and `summary.json`, and the counts.
+
+    Raises:
+        ShelfcheckError: the graph has no predictions of the model, or too few; networkit is not installed.
+    """
+    given = dict(overrides or {}) | ({} if model is None else {"graph.analysis.model": model})
+    arguments: dict[str, Any] = {"config": config, "overrides": given, "progress": progress}
+    graph_build(workspace, **arguments)
+    return run_targets([pipeline.GRAPH_ANALYSIS], (), workspace, force=force, **arguments).stages[-1]

@@ -11,6 +11,8 @@ from shelfcheck.cli.lazy import LazyGroup
 # In the order in which people meet them. Name of the command: (module, what it does).
 COMMANDS: Final = {
     "build": ("shelfcheck.cli.graph_build", "Build the graph, or add a model's predictions to it."),
+    "query": ("shelfcheck.cli.graph_query", "Ask the graph a question in openCypher."),
+    "analyse": ("shelfcheck.cli.graph_analyse", "Confused categories, communities, what to merge or split."),
 }
 
 
@@ -19,7 +21,8 @@ COMMANDS: Final = {
     lazy=COMMANDS,
     epilog="""\b
 Examples:
-  shelfcheck graph build --workspace shop""",
+  shelfcheck graph build --workspace shop
+  shelfcheck graph query "MATCH (c:Category) RETURN c.category, c.products" --workspace shop""",
 )
 def graph() -> None:
     """Build, ask and hand on the graph of customers, products, reviews and categories."""

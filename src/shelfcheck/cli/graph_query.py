@@ -1,0 +1,82 @@
+"""`shelfcheck graph query`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from shelfcheck import api
+from shelfcheck.cli import options
+from shelfcheck.cli.tables import show
+
+_SHOWN = 1000
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  shelfcheck graph query "MATCH (c:Category) RETURN c.category, c.products" --workspace shop
+  shelfcheck graph query "MATCH (:Customer {customer_id: $who})-[:BOUGHT]->(p:Product)
+    RETURN p.title" --parameter who=C17 --json
+  shelfcheck graph query "MATCH (r:Review)-[q:PREDICTED]->(c:Category)
+    WHERE q.rank = 1 RETURN r.review_id, c.category, q.confidence" --output predicted.parquet"""
+)
+@click.argument("cypher")
+@click.option(
+    "-p",
+    "--parameter",
+    "parameters",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="Text that $NAME in the query stands for; NAME:=VALUE for a number or other JSON. May be repeated.",
+)
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Write the answer as Parquet.")
+@options.common
+def query(job: options.Job, *, cypher: str, parameters: tuple[str, ...], output: str | None) -> None:
+    """Ask the graph a question in openCypher.
+
+    The query may read, not write. It is answered by an embedded index, made at the first question and
+    whenever the graph has changed; --force makes it anew. Labels: Customer, Product, Review, Category;
+    relationships: WROTE, REVIEWED, BOUGHT, ASSIGNED, PREDICTED; properties are named as the columns of
+    the graph's tables.
+    """
+    given = dict(_parameter(text) for text in parameters)
+    with job.progress() as progress:
+        table = api.graph_query(job.workspace, cypher, given, **job.arguments(progress))
+    if output is not None:
+        import pyarrow.parquet as pq  # noqa: PLC0415 - loaded when it is used
+
+        pq.write_table(table, output, compression="zstd")
+        if job.as_json:
+            options.print_json({"rows": table.num_rows, "output": output})
+        else:
+            click.echo(f"{table.num_rows:,} rows: {output}")
+        return
+    if job.as_json:
+        options.print_json(table.to_pylist())
+        return
+    shown = [["" if cell is None else str(cell) for cell in row.values()] for row in _rows(table)]
+    kinds = [str(field.type) for field in table.schema]
+    numbers = [i for i, kind in enumerate(kinds) if kind.startswith(("int", "float", "double"))]
+    show("", table.schema.names, shown, numeric=numbers)
+    if table.num_rows > _SHOWN:
+        click.echo(f"{_SHOWN:,} of {table.num_rows:,} rows. Write all with --output answer.parquet")
+
+
+def _rows(table: Any) -> list[dict[str, Any]]:
+    rows: list[dict[str, Any]] = table.slice(0, _SHOWN).to_pylist()
+    return rows
+
+
+def _parameter(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.rstrip(":"):
+        raise click.BadParameter(f"{text!r} is not NAME=VALUE.", param_hint="--parameter")
+    if not name.endswith(":"):
+        return name, value
+    try:
+        return name[:-1], json.loads(value)
+    except json.JSONDecodeError as error:
+        raise click.BadParameter(f"{value!r} is no JSON: {error}", param_hint="--parameter") from error

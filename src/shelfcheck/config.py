@@ -408,8 +408,10 @@ class GraphAnalysisSettings(Section):
     min_product_reviews: int = Field(
         default=3, ge=1, description="Products with fewer predicted reviews are not judged."
     )
-    min_neighbours: int = Field(
-        default=5, ge=1, description="Products with fewer neighbours are not told as between categories."
+    min_customers: int = Field(
+        default=5,
+        ge=1,
+        description="Products that fewer customers join to others are not told as between categories.",
     )
     false_discovery_rate: float = Field(
         default=0.05, gt=0, lt=1, description="Expected share of false ones among the confused pairs told."

@@ -33,6 +33,7 @@ SAMPLE: Final = "sample"
 EXPLORE: Final = "explore"
 LANGUAGE: Final = "language"
 GRAPH: Final = "graph"
+GRAPH_ANALYSIS: Final = "graph_analysis"
 ENCODED: Final = "encoded"
 MODEL: Final = "model"
 EVALUATION: Final = "evaluation"
@@ -95,6 +96,19 @@ def _run_graph(context: Context) -> Mapping[str, Any]:
     from shelfcheck.graph.build import build  # noqa: PLC0415
 
     return build(context.inputs[PREPARED], context.out, context.settings, context.progress)
+
+
+def _run_graph_analysis(context: Context) -> Mapping[str, Any]:
+    from shelfcheck.graph.analysis import analyse  # noqa: PLC0415
+    from shelfcheck.graph.store import open_graph  # noqa: PLC0415
+
+    graph = open_graph(Workspace(context.inputs[GRAPH].parent.parent))
+    return analyse(graph, context.out, context.settings, context.progress)
+
+
+def _graph_predictions(settings: Settings) -> tuple[str, ...]:
+    """The file that changes when the predictions in the graph do: the manifest of the model analysed."""
+    return (f"graph_predictions/{settings.graph.analysis.model}/manifest.json",)
 
 
 def _run_encode(context: Context) -> Mapping[str, Any]:
@@ -260,6 +274,16 @@ STAGES: Final = (
         needs=(PREPARED,),
         settings=("graph.bought",),
         run=_run_graph,
+        main=False,
+    ),
+    Stage(
+        GRAPH_ANALYSIS,
+        "Analysing the graph",
+        "shelfcheck graph analyse",
+        needs=(GRAPH,),
+        settings=("graph.analysis", "run.seed"),
+        run=_run_graph_analysis,
+        watches=_graph_predictions,
         main=False,
     ),
     Stage(

@@ -64,7 +64,8 @@ class Stage:
         settings: dotted settings or sections that its result depends on, or what tells them.
         run: does the work and returns the counts worth telling.
         optional: those of `needs` that it can do without; `Context.inputs` then lacks them.
-        watches: files of the workspace, not artefacts, that its result depends on where they are.
+        watches: files of the workspace, not artefacts, that its result depends on where they are, or what
+            tells them.
         version: raised when the same inputs give another result.
         main: whether `shelfcheck run` makes it.
     """
@@ -76,7 +77,7 @@ class Stage:
     settings: tuple[str, ...] | Callable[[Settings], tuple[str, ...]]
     run: Callable[[Context], Mapping[str, Any]]
     optional: tuple[str, ...] = ()
-    watches: tuple[str, ...] = ()
+    watches: tuple[str, ...] | Callable[[Settings], tuple[str, ...]] = ()
     version: int = 1
     main: bool = True
 
@@ -123,7 +124,7 @@ def run_stage(
         if folder.is_dir():
             return StageResult(stage.name, True, manifest.seconds, manifest.counts, folder)  # noqa: FBT003
     folders = {name: workspace.path(name, made_by="shelfcheck run") for name in inputs if name in stage.needs}
-    folders |= {name: workspace.root / name for name in inputs if name in stage.watches}
+    folders |= {name: workspace.root / name for name in inputs if name in _watched(stage, settings)}
     started = time.perf_counter()
     with workspace.writing(stage.name) as out:
         counts = dict(stage.run(Context(folders, sources, out, settings, progress, workspace.root / "cache")))
@@ -165,7 +166,7 @@ def plan(
                 f"Run: shelfcheck run --source ... --workspace {workspace.root}"
             )
         inputs[name] = manifest.fingerprint
-    for name in stage.watches:
+    for name in _watched(stage, settings):
         if (workspace.root / name).is_file():
             inputs[name] = hashlib.sha256((workspace.root / name).read_bytes()).hexdigest()
     if sources:
@@ -182,6 +183,10 @@ def plan(
 def versions() -> dict[str, str]:
     """Versions of Shelfcheck and the libraries that shape its artefacts."""
     return {name: metadata.version(name) for name in _VERSIONED}
+
+
+def _watched(stage: Stage, settings: Settings) -> tuple[str, ...]:
+    return stage.watches(settings) if callable(stage.watches) else stage.watches
 
 
 def _relevant(stage: Stage, settings: Settings) -> dict[str, Any]:

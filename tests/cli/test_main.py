@@ -43,7 +43,7 @@ def test_no_command_loads_pandas(tmp_path):
         "assert 'pyarrow' in sys.modules\nprint('pandas' in sys.modules)"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False
     )
     assert done.stdout.splitlines()[-1:] == ["False"], done.stderr
 

@@ -29,8 +29,8 @@ class _WithoutPandas(MetaPathFinder, Loader):
     ) -> ModuleSpec | None:
         return spec_from_loader(fullname, self) if fullname == "pandas" else None
 
-    def create_module(self, spec: ModuleSpec) -> NoReturn:
-        raise ImportError("pandas is not loaded by the command line", name=spec.name)
+    def exec_module(self, module: ModuleType) -> NoReturn:
+        raise ImportError("pandas is not loaded by the command line", name=module.__name__)
 
 
 def start_lean() -> None:

@@ -18,6 +18,7 @@ from shelfcheck.api.graph import (
     graph_build,
     graph_query,
 )
+from shelfcheck.api.graph_exchange import graph_export, graph_load
 from shelfcheck.api.jobs import (
     AUDITS,
     DemoResult,
@@ -68,6 +69,8 @@ __all__ = [
     "generate",
     "graph_analyse",
     "graph_build",
+    "graph_export",
+    "graph_load",
     "graph_query",
     "language",
     "leaderboard",

@@ -266,7 +266,8 @@ def _parsed(text: str) -> dict[str, Any] | None:
 
 def _copied(table: Table, spool: Path) -> Iterator[_Made]:
     path = spool / "part"
-    shutil.copyfile(table.path, path)
+    with table.opened() as source, path.open("wb") as copy:
+        shutil.copyfileobj(source, copy)
     yield _Made(path, f"{table.name}.parquet", table.rows)
 
 

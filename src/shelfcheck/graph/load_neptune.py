@@ -74,6 +74,16 @@ def neptune_client(endpoint: str, region: str | None = None) -> Any:
         raise UsageError(f"{endpoint}: {error} Name the region with --region.") from error
 
 
+def check_source(source: str) -> None:
+    """See that Neptune can load from there.
+
+    Raises:
+        UsageError: it is not in S3.
+    """
+    if not source.startswith("s3://"):
+        raise UsageError(f"{source}: Neptune loads from S3 alone. Name a prefix such as s3://BUCKET/PREFIX.")
+
+
 def start_load(
     client: Any,
     source: str,
@@ -100,8 +110,7 @@ def start_load(
         UsageError: the source is not in S3.
         NeptuneError: Neptune refuses.
     """
-    if not source.startswith("s3://"):
-        raise UsageError(f"{source}: Neptune loads from S3 alone. Export to s3://BUCKET/PREFIX.")
+    check_source(source)
     asked: dict[str, Any] = {
         "source": source,
         "format": "csv" if gremlin else "opencypher",

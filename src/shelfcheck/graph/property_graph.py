@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from shelfcheck.errors import WorkspaceError
 from shelfcheck.graph.store import EDGES, NODES, PREDICTED_SCHEMA
 
 if TYPE_CHECKING:
@@ -111,9 +112,22 @@ class Table:
     path: Path
     rows: int
 
+    def opened(self) -> BinaryIO:
+        """Its Parquet file, which stays readable if the graph is built again meanwhile.
+
+        Raises:
+            WorkspaceError: the graph was built again since it was opened.
+        """
+        try:
+            return self.path.open("rb")
+        except FileNotFoundError as error:
+            raise WorkspaceError(
+                f"{self.path}: gone, since the graph was built again meanwhile. Run the same command again."
+            ) from error
+
     def batches(self, skip: int = 0) -> Iterator[pa.RecordBatch]:
         """Rows in the table's order, BATCH_ROWS at once, without the first `skip` batches."""
-        with pq.ParquetFile(self.path) as file:
+        with self.opened() as opened, pq.ParquetFile(opened) as file:
             for number, batch in enumerate(file.iter_batches(BATCH_ROWS, columns=self.kind.schema.names)):
                 if number >= skip:
                     yield batch

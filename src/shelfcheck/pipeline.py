@@ -43,6 +43,7 @@ MISCATEGORISED_PRODUCTS: Final = "miscategorised_products"
 DECLINING_PRODUCTS: Final = "declining_products"
 REPORT: Final = "report"
 REGISTRY_HISTORY: Final = "models/history.jsonl"  # grows with every registration and promotion
+GRAPH_ANALYSIS_MANIFEST: Final = "graph_analysis/manifest.json"
 SAMPLE_MANIFEST: Final = "sample/manifest.json"  # of the sample, which the report shows where it stands
 TUNING_HISTORY: Final = "tuning/history.jsonl"  # grows with every call of `tune`
 
@@ -189,6 +190,7 @@ def _run_report(context: Context) -> Mapping[str, Any]:
             miscategorised_products=context.inputs.get(MISCATEGORISED_PRODUCTS),
             declining_products=context.inputs.get(DECLINING_PRODUCTS),
             sample=_sample_of(context),
+            graph=_graph_analysis_of(context),
             registry=None if history is None else history.parent.parent,
             tuning=None if tuned is None else tuned.parent,
         ),
@@ -207,6 +209,19 @@ def _sample_of(context: Context) -> Path | None:
     if sample is None or prepared is None or sample.inputs.get(PREPARED) != prepared.fingerprint:
         return None
     return workspace.path(SAMPLE, made_by="shelfcheck sample")
+
+
+def _graph_analysis_of(context: Context) -> Path | None:
+    """The folder of the graph's analysis, if it is of the reviews that stand."""
+    if GRAPH_ANALYSIS_MANIFEST not in context.inputs:
+        return None
+    workspace = Workspace(context.inputs[GRAPH_ANALYSIS_MANIFEST].parent.parent)
+    made, graph, prepared = (workspace.manifest(name) for name in (GRAPH_ANALYSIS, GRAPH, PREPARED))
+    if made is None or graph is None or prepared is None:
+        return None
+    if made.inputs.get(GRAPH) != graph.fingerprint or graph.inputs.get(PREPARED) != prepared.fingerprint:
+        return None
+    return workspace.path(GRAPH_ANALYSIS, made_by="shelfcheck graph analyse")
 
 
 _ENCODING: Final = (
@@ -353,7 +368,7 @@ STAGES: Final = (
         settings=("report",),
         run=_run_report,
         optional=(MODEL, EVALUATION, MISPLACED_REVIEWS, MISCATEGORISED_PRODUCTS, DECLINING_PRODUCTS),
-        watches=(REGISTRY_HISTORY, TUNING_HISTORY, SAMPLE_MANIFEST),
+        watches=(REGISTRY_HISTORY, TUNING_HISTORY, SAMPLE_MANIFEST, GRAPH_ANALYSIS_MANIFEST),
     ),
 )
 """Every stage, in the order in which they run."""

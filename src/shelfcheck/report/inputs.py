@@ -40,6 +40,7 @@ class ReportInputs:
         miscategorised_products: folder with `findings.parquet` and `summary.json`.
         declining_products: folder with `findings.parquet` and `summary.json`.
         sample: folder of a sample of these reviews, with `representativeness.json` and `summary.json`.
+        graph: folder of an analysis of the graph of these reviews.
         registry: a workspace whose registered models are compared.
         tuning: the folder of the studies that `tune` left.
         title: heading of the page.
@@ -55,6 +56,7 @@ class ReportInputs:
     miscategorised_products: Path | None = None
     declining_products: Path | None = None
     sample: Path | None = None
+    graph: Path | None = None
     registry: Path | None = None
     tuning: Path | None = None
     title: str = "Shelfcheck report"

@@ -14,6 +14,7 @@ from shelfcheck.report.cards import category_options, product_cards, review_card
 from shelfcheck.report.declines import decline_cards, decline_options, read_declines
 from shelfcheck.report.facts import read_evaluation, read_intake, read_json
 from shelfcheck.report.findings import read_findings
+from shelfcheck.report.graph import read_graph
 from shelfcheck.report.models import COLUMNS as MODEL_COLUMNS
 from shelfcheck.report.models import rankings
 from shelfcheck.report.overview import overview
@@ -42,6 +43,7 @@ _SECTIONS: Final = (
     ("declining", "Declining products"),
     ("intake", "What came in"),
     ("sample", "The sample"),
+    ("graph", "The graph"),
     ("quality", "Model quality"),
     ("models", "Models compared"),
     ("tuning", "Tuning"),
@@ -91,6 +93,7 @@ def render(inputs: ReportInputs, settings: Settings) -> str:
     models, model_charts = ((), {}) if inputs.registry is None else rankings(inputs.registry)
     studies = () if inputs.tuning is None else read_studies(inputs.tuning)
     sample = None if inputs.sample is None else read_sample(inputs.sample)
+    graph = None if inputs.graph is None else read_graph(inputs.graph)
     study_charts = {chart.name: chart for study in studies for chart in study.charts}
     drawn = _charts(intake, evaluation, reviews, products) | model_charts | study_charts
     if sample is not None:
@@ -105,13 +108,14 @@ def render(inputs: ReportInputs, settings: Settings) -> str:
         contents=[
             (name, title, _short(counts.get(name)))
             for name, title in _SECTIONS
-            if (name != "tuning" or studies) and (name != "sample" or sample)
+            if {"tuning": studies, "sample": sample, "graph": graph}.get(name, True)
         ],
         overview=overview(intake, evaluation, reviews, products, declines),
         intake=intake,
         intake_bar=_intake_bar(intake),
         sample=sample,
         sample_columns=SAMPLE_COLUMNS,
+        graph=graph,
         evaluation=evaluation,
         split=split_sentence(evaluation.notes) if evaluation else "",
         slices=[name for name in drawn if name.startswith("by-")],

@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import socket
+
+import pytest
+
+pytest.importorskip("neo4j", reason="needs the extra graph")
+import pyarrow as pa
+import pyarrow.parquet as pq
+from exchange_support import CATEGORIES, small_graph
+
+from shelfcheck.errors import UsageError
+from shelfcheck.graph import load_bolt as loading
+from shelfcheck.graph.load_bolt import LoadError, load_bolt, statement
+from shelfcheck.graph.neptune_lint import lacks
+from shelfcheck.graph.property_graph import EDGE_KINDS, NODE_KINDS, PREDICTED_KIND, tables
+from shelfcheck.progress import NullProgress
+
+PASSWORD = "shelfcheck-test"  # noqa: S105 - of a server that lives as long as the tests
+
+
+def free_port():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        return taken.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """The address of a real Bolt server, ArcadeDB, in this process."""
+    arcadedb = pytest.importorskip("arcadedb_embedded", reason="needs arcadedb-embedded")
+    port = free_port()
+    config = {
+        "server_plugins": "Bolt:com.arcadedb.bolt.BoltProtocolPlugin",
+        "bolt_port": port,
+        "http_port": free_port(),
+    }
+    try:
+        running = arcadedb.create_server(str(tmp_path_factory.mktemp("arcadedb")), PASSWORD, config=config)
+        running.start()
+    except Exception as error:  # noqa: BLE001 - Java throws what it likes
+        pytest.skip(f"ArcadeDB does not start here: {error}")
+    running.create_database("shop")
+    yield f"bolt://127.0.0.1:{port}"
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def ask(server):
+    import neo4j
+
+    with (
+        neo4j.GraphDatabase.driver(server, auth=("root", PASSWORD)) as driver,
+        driver.session(database="shop") as one,
+    ):
+        yield lambda cypher, **values: one.run(cypher, **values).data()
+
+
+def load(graph, server, **more):
+    options = {"user": "root", "password": PASSWORD, "database": "shop", "batch": 25}
+    return load_bolt(graph, server, NullProgress(), **(options | more))
+
+
+def counts(ask):
+    found = {f"nodes-{kind.table}": f"MATCH (n:{kind.label}) RETURN count(n) AS n" for kind in NODE_KINDS}
+    kinds = [*EDGE_KINDS, PREDICTED_KIND]
+    found |= {f"edges-{kind.table}": f"MATCH ()-[e:{kind.type}]->() RETURN count(e) AS n" for kind in kinds}
+    return {name: ask(cypher)[0]["n"] for name, cypher in found.items()}
+
+
+def test_a_server_gets_the_graph_once_however_often_it_is_loaded(server, ask, tmp_path, monkeypatch):
+    graph = small_graph(tmp_path / "one")
+    expected = {table.name.removesuffix("-linear-1"): table.rows for table in tables(graph)}
+    run, calls = loading._run, []
+
+    def failing(transaction, cypher, rows):
+        """What a killed load leaves: some batches, and a transaction that was not ended."""
+        calls.append(cypher)
+        if len(calls) == 6:
+            raise KeyboardInterrupt
+        return run(transaction, cypher, rows)
+
+    monkeypatch.setattr(loading, "_run", failing)
+    with pytest.raises(KeyboardInterrupt):
+        load(graph, server)
+    monkeypatch.setattr(loading, "_run", run)
+    first = load(graph, server)
+    assert counts(ask) == expected
+    assert first.without_key == ()
+    assert "ArcadeDB" in first.server
+    load(graph, server)
+    assert counts(ask) == expected
+    shown = ask(
+        "MATCH (c:Customer)-[:WROTE]->(r:Review)-[:REVIEWED]->(p:Product) "
+        "RETURN r.review_id AS review_id, c.customer_id AS customer_id, p.product_id AS product_id, "
+        "r.title AS title, r.stars AS stars, r.verified AS verified, toString(r.date) AS date"
+    )
+    reviews = pq.read_table(graph.nodes("reviews")).to_pylist()
+    wrote = {row["review_id"]: row["customer_id"] for row in pq.read_table(graph.edges("wrote")).to_pylist()}
+    about = {
+        row["review_id"]: row["product_id"] for row in pq.read_table(graph.edges("reviewed")).to_pylist()
+    }
+    assert sorted(shown, key=lambda row: row["review_id"]) == [
+        {
+            "review_id": row["review_id"],
+            "customer_id": wrote[row["review_id"]],
+            "product_id": about[row["review_id"]],
+            "title": row["title"],
+            "stars": row["stars"],
+            "verified": row["verified"],
+            "date": None if row["date"] is None else row["date"].isoformat(),
+        }
+        for row in reviews
+    ]
+
+    # Another model stands beside the first; a changed property is brought up to date.
+    both = small_graph(tmp_path / "both", models=("linear-1", "other"))
+    changed = pq.read_table(both.nodes("categories")).set_column(1, "reviews", pa.array([7] * 4, pa.int64()))
+    pq.write_table(changed, both.nodes("categories"))
+    load(both, server)
+    assert counts(ask) == expected | {"edges-predicted": 2 * expected["edges-predicted"]}
+    told = ask("MATCH (c:Category) RETURN c.category AS category, c.reviews AS reviews")
+    assert sorted((row["category"], row["reviews"]) for row in told) == sorted(
+        (name, 7) for name in CATEGORIES
+    )
+
+    # Edges whose nodes are not there are told.
+    edges = pa.table({"customer_id": ["nobody"], "review_id": ["R0001"]})
+    pq.write_table(edges, both.edges("wrote"))
+    with pytest.raises(LoadError, match="merged 0 of 1 rows"):
+        load(both, server)
+    with pytest.raises(LoadError, match="password"):
+        load(graph, server, password="wrong")  # noqa: S106
+
+
+def test_a_server_that_is_not_there_is_told(tmp_path):
+    graph = small_graph(tmp_path / "graph", reviews=5)
+    with pytest.raises(LoadError, match="Is the server up"):
+        load(graph, f"bolt://127.0.0.1:{free_port()}")
+    with pytest.raises(UsageError, match="bolt://"):
+        load(graph, "http://127.0.0.1:1")
+
+
+def test_neptune_would_understand_what_is_sent():
+    assert not any(lacks(statement(kind)) for kind in (*NODE_KINDS, *EDGE_KINDS, PREDICTED_KIND))

@@ -59,12 +59,13 @@ RELATIONSHIPS: Final = {
 """Type of each table of edges, and the labels that it leads from and to."""
 
 _READING: Final = {"MATCH", "OPTIONAL", "WITH", "UNWIND", "RETURN"}
-_WRITING: Final = frozenset(
-    """
-    ALTER ATTACH BEGIN CALL CHECKPOINT COMMENT COMMIT COPY CREATE DELETE DETACH DROP EXPORT FOREACH IMPORT
-    INSERT INSTALL LOAD MERGE REMOVE ROLLBACK SET UNINSTALL UPDATE USE
-    """.split()
-)
+# fmt: off
+_WRITING: Final = frozenset({
+    "ALTER", "ATTACH", "BEGIN", "CALL", "CHECKPOINT", "COMMENT", "COMMIT", "COPY", "CREATE", "DELETE",
+    "DETACH", "DROP", "EXPORT", "FOREACH", "IMPORT", "INSERT", "INSTALL", "LOAD", "MERGE", "REMOVE",
+    "ROLLBACK", "SET", "UNINSTALL", "UPDATE", "USE",
+})
+# fmt: on
 _QUOTED: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|//[^\n]*|/\*.*?\*/""", re.DOTALL)
 _WORD: Final = re.compile(r"(?<![\w.$:])[A-Za-z_]\w*")
 

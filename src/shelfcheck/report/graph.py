@@ -90,8 +90,8 @@ def read_graph(folder: Path) -> GraphChapter:
             suggestions=tuple(
                 (
                     f"{_HEADINGS[row['kind']]}? {words(row['category'])} and {words(row['other'])}",
-                    row["evidence"],
-                    row["caution"],
+                    _plain(row["evidence"], row),
+                    _plain(row["caution"], row),
                 )
                 for row in rows["suggestions"]
             ),
@@ -104,14 +104,22 @@ def read_graph(folder: Path) -> GraphChapter:
         ) from error
 
 
+def _plain(text: str, row: Mapping[str, Any]) -> str:
+    """A text with the names of its two categories as a reader sees them."""
+    for name in (row["category"], row["other"]):
+        text = text.replace(name, words(name))
+    return text
+
+
 def _sentences(summary: Mapping[str, Any], rows: Mapping[str, list[dict[str, Any]]]) -> tuple[str, ...]:
     counts, joined = summary["counts"], summary["common_customers"]
     share = percent(counts["mismatched_reviews"] / counts["judged_reviews"], 1)
     found = [
         (
-            f"{number(counts['mismatched_reviews'])} of {number(counts['judged_reviews'])} reviews ({share}) are "
-            f"predicted in another category than their product's; {number(counts['not_judged_reviews'])} without "
-            "a product or category could not be compared. A review alone says little: of "
+            f"{number(counts['mismatched_reviews'])} of {number(counts['judged_reviews'])} reviews ({share}) "
+            "are predicted in another category than their product's; "
+            f"{number(counts['not_judged_reviews'])} without a product or category could not "
+            "be compared. A review alone says little: of "
             f"{plural(counts['judged_products'], 'product')} with enough reviews, "
             f"{number(counts['products_read_elsewhere'])} have most of theirs predicted elsewhere."
         )
@@ -185,7 +193,8 @@ def _tables(summary: Mapping[str, Any], rows: Mapping[str, list[dict[str, Any]]]
             3,
             "Lift: products with such a review, by what is expected if only sizes counted. Way: whether the "
             "pair is confused more this way or back, beyond sizes. Words stand in more of the confused "
-            "reviews than in those that are predicted right.",
+            "reviews than in those predicted right; where they are general (great, works), the reviews say "
+            "little, and the model takes the likelier category.",
         ),
         Listed(
             "Categories that share customers",
@@ -218,8 +227,8 @@ def _tables(summary: Mapping[str, Any], rows: Mapping[str, list[dict[str, Any]]]
                 for row in rows["between_products"]
             ),
             4,
-            "Customers who have reviewed other products, too, and how much of what joins the product to those "
-            "lies in the other category.",
+            "Customers who have reviewed other products, too, and how much of what joins the product to "
+            "those lies in the other category.",
         ),
         Listed(
             "Largest communities of products with common customers",

@@ -309,7 +309,7 @@ def _opened(path: Path, *, compress: bool) -> Iterator[IO[bytes]]:
             yield raw
             return
         # No name and no time in the header: the same rows give the same bytes.
-        with gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as file:
+        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as file:
             yield cast("IO[bytes]", file)
 
 

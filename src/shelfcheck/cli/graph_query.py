@@ -18,8 +18,8 @@ _SHOWN = 1000
     epilog="""\b
 Examples:
   shelfcheck graph query "MATCH (c:Category) RETURN c.category, c.products" --workspace shop
-  shelfcheck graph query "MATCH (:Customer {customer_id: $who})-[:BOUGHT]->(p:Product)
-    RETURN p.title" --parameter who=C17 --json
+  shelfcheck graph query 'MATCH (:Customer {customer_id: $who})-[:BOUGHT]->(p:Product)
+    RETURN p.title' --parameter who=C17 --json
   shelfcheck graph query "MATCH (r:Review)-[q:PREDICTED]->(c:Category)
     WHERE q.rank = 1 RETURN r.review_id, c.category, q.confidence" --output predicted.parquet"""
 )

@@ -27,6 +27,7 @@ from shelfcheck.graph.analysis.network import (
     page_rank,
     participation,
 )
+from shelfcheck.graph.analysis.products import verdicts
 from shelfcheck.graph.analysis.tables import TABLES
 from shelfcheck.graph.store import EDGES, NODES, PREDICTED_SCHEMA, Graph
 from shelfcheck.progress import NullProgress
@@ -284,6 +285,19 @@ def test_a_former_category_of_a_product_is_no_mismatch(tmp_path):
     counts = analyse(graph, tmp_path / "out", Settings(), NullProgress())
     assert counts["right_by_a_former_category"] == 36
     assert counts["mismatched_reviews"] == (20 + 20 + 2 + 2 + 9) * 3
+
+
+def test_a_product_counts_where_more_than_half_of_its_reviews_are_predicted():
+    nodes = pa.table(
+        {
+            "category": pa.chunked_array([pa.array([0, 0, 0, None, 1], pa.int32())]),
+            "read_as": pa.chunked_array([pa.array([1, 1, 0, 0, None], pa.int32())]),
+            "judged_reviews": pa.chunked_array([pa.array([4, 4, 2, 9, None], pa.int64())]),
+            "read_as_reviews": pa.chunked_array([pa.array([2, 3, 2, 9, None], pa.int64())]),
+        }
+    )
+    assert verdicts(nodes, 2, 3).tolist() == [[0, 1], [0, 0]]  # a tie, too few, no category, no prediction
+    assert verdicts(nodes, 2, 1).tolist() == [[1, 1], [0, 0]]
 
 
 def test_the_same_graph_gives_the_same_bytes(shop_analysed, tmp_path):

@@ -120,7 +120,7 @@ def _sentences(summary: Mapping[str, Any], rows: Mapping[str, list[dict[str, Any
             "are predicted in another category than their product's; "
             f"{number(counts['not_judged_reviews'])} without a product or category could not "
             "be compared. A review alone says little: of "
-            f"{plural(counts['judged_products'], 'product')} with enough reviews, "
+            f"{plural(counts['judged_products'], 'product')} with enough reviews and a clear majority, "
             f"{number(counts['products_read_elsewhere'])} have most of theirs predicted elsewhere."
         )
     ]

@@ -115,10 +115,20 @@ def describe(
 
 
 def verdicts(nodes: pa.Table, n_categories: int, least: int) -> Ints:
-    """Products with `least` predicted reviews, by assigned category and the one most are predicted in."""
+    """Products by assigned category and the one that more than half of their reviews are predicted in.
+
+    Args:
+        nodes: `Views.products`.
+        n_categories: how many categories there are.
+        least: products with fewer predicted reviews are not judged, nor are those without such a majority.
+
+    Returns:
+        Counts, (n_categories, n_categories).
+    """
     assigned, read_as = _numbers(nodes["category"]), _numbers(nodes["read_as"])
     judged = nodes["judged_reviews"].combine_chunks().fill_null(0).to_numpy()
-    kept = (judged >= least) & (assigned >= 0) & (read_as >= 0)
+    most = nodes["read_as_reviews"].combine_chunks().fill_null(0).to_numpy()
+    kept = (judged >= least) & (2 * most > judged) & (assigned >= 0) & (read_as >= 0)
     found = np.zeros((n_categories, n_categories), np.int64)
     np.add.at(found, (assigned[kept], read_as[kept]), 1)
     return found

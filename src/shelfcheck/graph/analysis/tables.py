@@ -92,7 +92,7 @@ PRODUCTS: Final = pa.schema(
         ("category", pa.string()),
         ("reviews", pa.int64()),
         ("judged_reviews", pa.int64()),
-        ("read_as", pa.string()),  # where most of them are predicted
+        ("read_as", pa.string()),  # where more of them are predicted than in any other
         ("read_as_share", pa.float64()),
         ("neighbours", pa.int64()),  # products with a common customer; null: none, and so for what follows
         ("joining_customers", pa.int64()),  # who have reviewed other products, too

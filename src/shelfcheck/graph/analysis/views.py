@@ -113,8 +113,9 @@ class Views:
     def products(self) -> pa.Table:
         """product_id, title, reviews, category (a number or null), and how its reviews are read.
 
-        `judged_reviews`, `read_as` (the category that more of them are predicted in than in any other; of equals
-        the one that is assigned, or else the first) and `read_as_reviews`, null where none was predicted. By number.
+        `judged_reviews`, `read_as` (where more of them are predicted than in any other category; of equals
+        the one that is assigned, or else the first) and `read_as_reviews`, null where none was predicted;
+        in the order of the numbers.
         """
         return self._table(
             """

@@ -21,6 +21,7 @@ from shelfcheck import api
 from shelfcheck.cli.main import cli
 from shelfcheck.errors import UsageError, WorkspaceError
 from shelfcheck.graph.index import CypherError, GraphIndex, ensure_index, refuse_writes
+from shelfcheck.graph.load_bolt import load_bolt
 from shelfcheck.graph.queries import GraphQueries, minus, union
 from shelfcheck.graph.reference import QUESTIONS
 from shelfcheck.graph.store import open_graph
@@ -53,11 +54,25 @@ def ask(workspace):
         yield queries
 
 
-@pytest.fixture(scope="module", params=["ladybug"])
+@pytest.fixture(scope="module", params=["ladybug", "bolt"])
 def cypher(request, workspace):
-    """Asks in Cypher: query and parameters to rows. A server is one more parameter here."""
+    """Asks in Cypher: query and parameters to rows."""
+    graph = open_graph(Workspace(workspace))
+    if request.param == "bolt":
+        server = request.getfixturevalue("bolt_server")
+        import neo4j
+
+        server.create_database("questions")
+        user = {"user": server.user, "password": server.password}
+        load_bolt(graph, server.address, NullProgress(), database="questions", **user)
+        with (
+            neo4j.GraphDatabase.driver(server.address, auth=(server.user, server.password)) as driver,
+            driver.session(database="questions") as session,
+        ):
+            yield lambda query, parameters: session.run(query, parameters).data()
+        return
     pytest.importorskip(request.param, reason="needs the extra graph")
-    file = ensure_index(open_graph(Workspace(workspace)), workspace / "cache", NullProgress(), memory="256MB")
+    file = ensure_index(graph, workspace / "cache", NullProgress(), memory="256MB")
     with GraphIndex(file, "256MB", threads=1) as index:
         yield lambda query, parameters: index.query(query, parameters).to_pylist()
 

@@ -14,35 +14,14 @@ from shelfcheck.graph import load_bolt as loading
 from shelfcheck.graph.load_bolt import LoadError, load_bolt, statement
 from shelfcheck.graph.neptune_lint import lacks
 from shelfcheck.graph.property_graph import EDGE_KINDS, NODE_KINDS, PREDICTED_KIND, tables
+from shelfcheck.graph.reference import QUESTIONS
 from shelfcheck.progress import NullProgress
-
-PASSWORD = "shelfcheck-test"  # noqa: S105 - of a server that lives as long as the tests
-
-
-def free_port():
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        return taken.getsockname()[1]
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    """The address of a real Bolt server, ArcadeDB, in this process."""
-    arcadedb = pytest.importorskip("arcadedb_embedded", reason="needs arcadedb-embedded")
-    port = free_port()
-    config = {
-        "server_plugins": "Bolt:com.arcadedb.bolt.BoltProtocolPlugin",
-        "bolt_port": port,
-        "http_port": free_port(),
-    }
-    try:
-        running = arcadedb.create_server(str(tmp_path_factory.mktemp("arcadedb")), PASSWORD, config=config)
-        running.start()
-    except Exception as error:  # noqa: BLE001 - Java throws what it likes
-        pytest.skip(f"ArcadeDB does not start here: {error}")
-    running.create_database("shop")
-    yield f"bolt://127.0.0.1:{port}"
-    running.stop()
+def server(bolt_server):
+    bolt_server.create_database("shop")
+    return bolt_server
 
 
 @pytest.fixture(scope="module")
@@ -50,15 +29,15 @@ def ask(server):
     import neo4j
 
     with (
-        neo4j.GraphDatabase.driver(server, auth=("root", PASSWORD)) as driver,
-        driver.session(database="shop") as one,
+        neo4j.GraphDatabase.driver(server.address, auth=(server.user, server.password)) as driver,
+        driver.session(database="shop") as session,
     ):
-        yield lambda cypher, **values: one.run(cypher, **values).data()
+        yield lambda cypher, **values: session.run(cypher, **values).data()
 
 
 def load(graph, server, **more):
-    options = {"user": "root", "password": PASSWORD, "database": "shop", "batch": 25}
-    return load_bolt(graph, server, NullProgress(), **(options | more))
+    options = {"user": server.user, "password": server.password, "database": "shop", "batch": 25}
+    return load_bolt(graph, server.address, NullProgress(), **(options | more))
 
 
 def counts(ask):
@@ -135,11 +114,15 @@ def test_a_server_gets_the_graph_once_however_often_it_is_loaded(server, ask, tm
 
 def test_a_server_that_is_not_there_is_told(tmp_path):
     graph = small_graph(tmp_path / "graph", reviews=5)
-    with pytest.raises(LoadError, match="Is the server up"):
-        load(graph, f"bolt://127.0.0.1:{free_port()}")
+    with socket.socket() as taken:  # bound, and not listening
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(LoadError, match="Is the server up"):
+            load_bolt(graph, f"bolt://127.0.0.1:{taken.getsockname()[1]}", NullProgress())
     with pytest.raises(UsageError, match="bolt://"):
-        load(graph, "http://127.0.0.1:1")
+        load_bolt(graph, "http://127.0.0.1:1", NullProgress())
 
 
 def test_neptune_would_understand_what_is_sent():
-    assert not any(lacks(statement(kind)) for kind in (*NODE_KINDS, *EDGE_KINDS, PREDICTED_KIND))
+    kinds = (*NODE_KINDS, *EDGE_KINDS, PREDICTED_KIND)
+    sent = [statement(kind) for kind in kinds] + [question.cypher for question in QUESTIONS.values()]
+    assert not any(lacks(cypher) for cypher in sent)

@@ -1,4 +1,4 @@
-"""`shelfcheck graph analyse` end to end: what it prints, when it is stale, and what the report takes of it."""
+"""`shelfcheck graph analyse` end to end: what it prints, when it is stale, and what the report takes."""
 
 from __future__ import annotations
 

@@ -70,3 +70,44 @@ def test_load_says_what_is_missing(shop, monkeypatch):
     monkeypatch.setitem(sys.modules, "boto3", None)
     with pytest.raises(MissingExtraError, match=r"shelfcheck\[aws\]"):
         api.graph_load(shop, "neptune", **to)
+
+
+def test_load_into_a_bolt_server(shop, bolt_server, monkeypatch):
+    bolt_server.create_database("commands")
+    monkeypatch.setenv("SHELFCHECK_GRAPH_PASSWORD", bolt_server.password)
+    options = ("--user", bolt_server.user, "--database", "commands", "--workspace", shop)
+    said = run("load", "--to", bolt_server.address, *options)
+    assert "edges-predicted-linear-1" in said
+    told = json.loads(run("load", "--to", bolt_server.address, *options, "--json"))
+    assert told["rows"]["nodes-reviews"] == 60
+
+
+def test_load_into_neptune_exports_starts_and_follows(shop, s3_endpoint, monkeypatch):
+    s3fs = pytest.importorskip("s3fs", reason="needs the extra aws")
+    from neptune_stand_in import Neptune, serve
+
+    values = {"ACCESS_KEY_ID": "any", "SECRET_ACCESS_KEY": "any", "ENDPOINT_URL": s3_endpoint}
+    for name, value in values.items():
+        monkeypatch.setenv(f"AWS_{name}", value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    store = s3fs.S3FileSystem()
+    store.mkdir("commands")
+    neptune = Neptune(store)
+    server = serve(neptune)
+    options = {
+        "endpoint": f"http://127.0.0.1:{server.server_port}",
+        "region": "us-east-1",
+        "export": "s3://commands/shop",
+        "role": "arn:aws:iam::123456789012:role/load",
+        "poll_seconds": 0,
+    }
+    loaded = api.graph_load(shop, "neptune", **options)
+    assert (loaded.status, loaded.duplicates) == ("LOAD_COMPLETED", 0)
+    assert neptune.asked[0]["source"] == "s3://commands/shop/data/"
+    assert loaded.records == len(neptune.nodes) + len(neptune.edges)
+    arguments = ("--endpoint", options["endpoint"], "--region", "us-east-1", "--load-id", loaded.load_id)
+    assert f"(load {loaded.load_id})" in run("load", "--to", "neptune", *arguments)
+    assert len(neptune.asked) == 1
+    server.shutdown()
+    server.server_close()
+    s3fs.S3FileSystem.clear_instance_cache()

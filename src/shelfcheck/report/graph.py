@@ -235,7 +235,7 @@ def _tables(summary: Mapping[str, Any], rows: Mapping[str, list[dict[str, Any]]]
             ("Community", "Categories", "Products", "Weight inside"),
             tuple(
                 (
-                    number(row["community"] + 1),
+                    number(row["community"]),
                     words(row["categories"]),
                     number(row["products"]),
                     percent(row["inside_share"]),

@@ -31,9 +31,11 @@ import duckdb, pyarrow, pyarrow.parquet
 root = Path(sys.argv[1]); settings = validate({"run": {"threads": 2}}); home = Workspace(root)
 def told(seconds, **more):
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"s": round(seconds, 2), "peak_mb": round(peak), **more}))
+    cpu = time.process_time() - STARTED
+    print(json.dumps({"s": round(seconds, 2), "cpu_s": round(cpu, 2), "peak_mb": round(peak), **more}))
 def size(folder, ending):
     return round(sum(path.stat().st_size for path in Path(folder).rglob(ending)) / 1e6, 1)
+STARTED = time.process_time()
 """
 BUILD = """
 start = time.perf_counter()
@@ -175,21 +177,21 @@ def main() -> None:
     parser.add_argument("prepared", type=Path, nargs="+", help="what prepare wrote; several may be named")
     parser.add_argument("--rows", type=int, default=100_000, help="reviews of the loop")
     parser.add_argument("--repeats", type=int, default=5, help="times that each question is asked")
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--json", action="store_true", help="print JSON, a line an input")
     options = parser.parse_args()
-    results = {}
     for prepared in options.prepared:
         reviews = json.loads((prepared / "summary.json").read_text(encoding="utf-8"))["rows_kept"]
-        results[reviews] = measure(prepared, options.rows, options.repeats)
-    if options.json:
-        print(json.dumps(results, indent=1))
-        return
-    for reviews, found in results.items():
-        print(f"\n{reviews:,} reviews\n\n| what | s | peak MB | more |\n|---|---:|---:|---|")
+        found = measure(prepared, options.rows, options.repeats)
+        if options.json:
+            print(json.dumps({"reviews": reviews} | found), flush=True)
+            continue
+        print(f"\n{reviews:,} reviews\n\n| what | s | CPU s | peak MB | more |\n|---|---:|---:|---:|---|")
         for name, figures in found.items():
             if name != "questions":
-                more = ", ".join(f"{k} {v:,}" for k, v in figures.items() if k not in {"s", "peak_mb"})
-                print(f"| {name} | {figures['s']:.1f} | {figures['peak_mb']:,} | {more} |")
+                own = {"s", "cpu_s", "peak_mb"}
+                more = ", ".join(f"{key} {value:,}" for key, value in figures.items() if key not in own)
+                took = f"{figures['s']:.1f} | {figures['cpu_s']:.1f}"
+                print(f"| {name} | {took} | {figures['peak_mb']:,} | {more} |")
         print("\n| question, ms | rows | DuckDB | Ladybug |\n|---|---:|---:|---:|")
         for name, figures in found["questions"].items():
             print(f"| {name} | {figures['rows']:,} | {figures['DuckDB']:,} | {figures['Ladybug']:,} |")

@@ -1,4 +1,4 @@
-"""Ctrl-C at moments that cannot bear it."""
+"""Ctrl-C at moments that cannot bear it, or do not hear it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,30 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import FrameType
+
+_came = threading.Event()
+
+
+def watch() -> None:
+    """Remember Ctrl-C as well as raising `KeyboardInterrupt`: some libraries swallow that while they load."""
+    _came.clear()
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        _came.set()
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, handle)
+
+
+def check() -> None:
+    """Raise what was swallowed.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came since `watch`.
+    """
+    if _came.is_set():
+        raise KeyboardInterrupt
 
 
 @contextmanager

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
+from shelfcheck import interrupts
 from shelfcheck.config import flatten
 from shelfcheck.errors import WorkspaceError
 from shelfcheck.workspace import Manifest, utc_now
@@ -129,6 +130,7 @@ def run_stage(
     with workspace.writing(stage.name) as out:
         counts = dict(stage.run(Context(folders, sources, out, settings, progress, workspace.root / "cache")))
         seconds = time.perf_counter() - started
+        interrupts.check()
         made = Manifest(
             artefact=stage.name,
             fingerprint=fingerprint,

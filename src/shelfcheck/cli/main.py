@@ -7,7 +7,7 @@ from typing import Final
 
 import click
 
-from shelfcheck import __version__
+from shelfcheck import __version__, interrupts
 from shelfcheck.cli.lazy import LazyGroup
 from shelfcheck.cli.lean import start_lean
 from shelfcheck.errors import ShelfcheckError
@@ -55,6 +55,7 @@ def cli() -> None:
 def main() -> None:
     """Run the command line; exit 0 when done, 1 when it failed, 2 when it was used wrongly."""
     start_lean()
+    interrupts.watch()
     try:
         code = cli.main(prog_name="shelfcheck", standalone_mode=False)
     except click.ClickException as error:

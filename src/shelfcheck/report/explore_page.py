@@ -25,7 +25,7 @@ from shelfcheck.report.wording import number, percent, words
 from shelfcheck.workspace import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from shelfcheck.report.chart import Chart
 
@@ -290,7 +290,15 @@ def _category_rows(explored: Explored) -> list[tuple[str, list[Cell]]]:
             row["verified_share"],
             row["characters_p50"],
         )
-        forms = (number, number, number, number, lambda v: format(v, ".2f"), percent, number)
+        forms: tuple[Callable[[float], str], ...] = (
+            number,
+            number,
+            number,
+            number,
+            lambda value: f"{value:.2f}",
+            percent,
+            number,
+        )
         cells = [
             Cell("–" if value is None else form(value), "" if value is None else f"{value:.6g}")
             for value, form in zip(values, forms, strict=True)

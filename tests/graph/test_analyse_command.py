@@ -59,7 +59,8 @@ def test_without_networkit_the_extra_is_named(shop, monkeypatch):
 
 
 def test_the_report_takes_the_analysis_of_these_reviews_alone(shop):
-    from shelfcheck.pipeline import GRAPH_ANALYSIS_MANIFEST, _graph_analysis_of
+    from shelfcheck.pipeline import GRAPH_ANALYSIS_MANIFEST
+    from shelfcheck.pipeline.adapters import graph_analysis_of
     from shelfcheck.stages import Context
 
     workspace, _, _ = shop
@@ -67,12 +68,12 @@ def test_the_report_takes_the_analysis_of_these_reviews_alone(shop):
     context = Context(
         {GRAPH_ANALYSIS_MANIFEST: workspace / GRAPH_ANALYSIS_MANIFEST}, (), None, None, None, None
     )
-    assert (_graph_analysis_of(context) / "summary.json").is_file()
+    assert (graph_analysis_of(context) / "summary.json").is_file()
     manifest = workspace / "prepared" / "manifest.json"
     before = manifest.read_text(encoding="utf-8")
     manifest.write_text(before.replace('"fingerprint": "', '"fingerprint": "0'), encoding="utf-8")
     try:
-        assert _graph_analysis_of(context) is None
+        assert graph_analysis_of(context) is None
     finally:
         manifest.write_text(before, encoding="utf-8")
-    assert _graph_analysis_of(Context({}, (), None, None, None, None)) is None
+    assert graph_analysis_of(Context({}, (), None, None, None, None)) is None

@@ -10,7 +10,8 @@ import pytest
 
 from shelfcheck.config import Settings
 from shelfcheck.errors import WorkspaceError
-from shelfcheck.pipeline import SAMPLE_MANIFEST, _sample_of
+from shelfcheck.pipeline import SAMPLE_MANIFEST
+from shelfcheck.pipeline.adapters import sample_of
 from shelfcheck.report import ReportInputs
 from shelfcheck.report.page import render
 from shelfcheck.report.sample import read_sample
@@ -91,7 +92,7 @@ def test_a_sample_of_earlier_reviews_is_not_shown(tmp_path):
     publish(tmp_path, "prepared", "new", {})
     context = SimpleNamespace(inputs={SAMPLE_MANIFEST: tmp_path / SAMPLE_MANIFEST})
     publish(tmp_path, "sample", "of the new", {"prepared": "new"})
-    assert _sample_of(context) == tmp_path / "sample/abc"
+    assert sample_of(context) == tmp_path / "sample/abc"
     publish(tmp_path, "sample", "of the old", {"prepared": "old"})
-    assert _sample_of(context) is None
-    assert _sample_of(SimpleNamespace(inputs={})) is None
+    assert sample_of(context) is None
+    assert sample_of(SimpleNamespace(inputs={})) is None

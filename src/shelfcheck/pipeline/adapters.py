@@ -1,0 +1,224 @@
+"""Each stage adapted to the function of the package that does its work.
+
+The packages are imported when a stage runs, so that declaring stages costs nothing.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from shelfcheck.pipeline.names import (
+    DECLINING_PRODUCTS,
+    ENCODED,
+    EVALUATION,
+    GRAPH,
+    GRAPH_ANALYSIS,
+    GRAPH_ANALYSIS_MANIFEST,
+    MISCATEGORISED_PRODUCTS,
+    MISPLACED_REVIEWS,
+    MODEL,
+    OUT_OF_FOLD,
+    PREPARED,
+    REGISTRY_HISTORY,
+    SAMPLE,
+    SAMPLE_MANIFEST,
+    TUNING_HISTORY,
+)
+from shelfcheck.workspace import Workspace
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from shelfcheck.config import Settings
+    from shelfcheck.stages import Context
+
+
+def run_prepare(context: Context) -> Mapping[str, Any]:
+    """Raw reviews, cleaned and by month."""
+    from shelfcheck.prepare import prepare, read_listing  # noqa: PLC0415 - loads when a stage runs
+
+    summary = prepare(context.sources, context.out, context.settings, context.progress)
+    listing = read_listing(context.out)
+    return {
+        "rows_read": summary.rows_read,
+        "rows_kept": summary.rows_kept,
+        "rows_filtered": sum(summary.filtered.values()),
+        "rows_rejected": sum(summary.rejected.values()),
+        "months": len(listing.months),
+        "files": len(listing.files()),
+        "bytes": listing.bytes,
+    }
+
+
+def run_sample(context: Context) -> Mapping[str, Any]:
+    """A sample of the months."""
+    from shelfcheck.sampling.run import sample, summary  # noqa: PLC0415
+
+    done = sample(context.inputs[PREPARED], context.out, context.settings, context.progress)
+    return summary(done.plan) | {
+        "dropped_categories": len(done.plan.dropped),
+        "representative": done.comparison.representative,
+        "representative_weighted": done.comparison.representative_weighted,
+    }
+
+
+def run_explore(context: Context) -> Mapping[str, Any]:
+    """Every descriptive table, and their page."""
+    from shelfcheck.explore import explore  # noqa: PLC0415
+    from shelfcheck.report.explore_page import write_explore_page  # noqa: PLC0415
+
+    figures = explore(context.inputs[PREPARED], context.out, context.settings, context.progress)
+    write_explore_page(context.out, context.out)
+    return {name: figures[name] for name in ("reviews", "categories", "unique_products", "unique_customers")}
+
+
+def run_language(context: Context) -> Mapping[str, Any]:
+    """How the language of categories shifts, and its page."""
+    from shelfcheck.language.run import language  # noqa: PLC0415
+    from shelfcheck.report.language_page import write_language_page  # noqa: PLC0415
+
+    counts = language(context.inputs[PREPARED], context.out, context.settings, context.progress)
+    write_language_page(context.out, context.out / "language.html", context.settings)
+    return counts
+
+
+def run_graph(context: Context) -> Mapping[str, Any]:
+    """The tables of the review graph."""
+    from shelfcheck.graph.build import build  # noqa: PLC0415
+
+    return build(context.inputs[PREPARED], context.out, context.settings, context.progress)
+
+
+def run_graph_analysis(context: Context) -> Mapping[str, Any]:
+    """Communities, confusions and suggestions from the graph."""
+    from shelfcheck.graph.analysis import analyse  # noqa: PLC0415
+    from shelfcheck.graph.store import open_graph  # noqa: PLC0415
+
+    graph = open_graph(Workspace(context.inputs[GRAPH].parent.parent))
+    return analyse(graph, context.out, context.settings, context.progress)
+
+
+def graph_predictions(settings: Settings) -> tuple[str, ...]:
+    """The file that changes when the predictions in the graph do: the manifest of the model analysed."""
+    return (f"graph_predictions/{settings.graph.analysis.model}/manifest.json",)
+
+
+def run_encode(context: Context) -> Mapping[str, Any]:
+    """N-grams of every review on disk, shuffled."""
+    from shelfcheck.models.encode import encode  # noqa: PLC0415
+
+    encoded = encode(context.inputs[PREPARED], context.out, context.settings, context.progress)
+    return {"reviews": encoded.n_rows, "categories": len(encoded.categories), "n_grams": encoded.n_ids}
+
+
+def run_train(context: Context) -> Mapping[str, Any]:
+    """The model that the settings name."""
+    from shelfcheck.models.train import train  # noqa: PLC0415
+
+    return train(
+        context.inputs[ENCODED],
+        context.out,
+        context.settings,
+        context.progress,
+        prepared_dir=context.inputs[PREPARED],
+        cache=context.cache,
+    )
+
+
+def run_evaluate(context: Context) -> Mapping[str, Any]:
+    """The model judged on held-out products."""
+    from shelfcheck.models.train import evaluate_held_out  # noqa: PLC0415
+
+    return evaluate_held_out(
+        context.inputs[ENCODED],
+        context.inputs[MODEL],
+        context.out,
+        context.settings,
+        context.progress,
+        prepared_dir=context.inputs[PREPARED],
+        cache=context.cache,
+    )
+
+
+def run_out_of_fold(context: Context) -> Mapping[str, Any]:
+    """Predictions by models that never saw the product."""
+    from shelfcheck.predict.out_of_fold import out_of_fold  # noqa: PLC0415
+
+    return out_of_fold(context.inputs[ENCODED], context.out, context.settings, context.progress)
+
+
+def run_misplaced(context: Context) -> Mapping[str, Any]:
+    """Reviews that sit on the wrong product."""
+    from shelfcheck.audit import misplaced_reviews  # noqa: PLC0415
+
+    return misplaced_reviews(
+        context.inputs[PREPARED], context.inputs[OUT_OF_FOLD], context.out, context.settings, context.progress
+    )
+
+
+def run_miscategorised(context: Context) -> Mapping[str, Any]:
+    """Products that stand in the wrong category."""
+    from shelfcheck.audit import miscategorised_products  # noqa: PLC0415
+
+    return miscategorised_products(
+        context.inputs[PREPARED], context.inputs[OUT_OF_FOLD], context.out, context.settings, context.progress
+    )
+
+
+def run_declining(context: Context) -> Mapping[str, Any]:
+    """Products that are getting worse."""
+    from shelfcheck.audit import declining_products  # noqa: PLC0415
+
+    return declining_products(
+        context.inputs[PREPARED], context.inputs[ENCODED], context.out, context.settings, context.progress
+    )
+
+
+def run_report(context: Context) -> Mapping[str, Any]:
+    """The report over all that stands."""
+    from shelfcheck.report import ReportInputs, write_report  # noqa: PLC0415
+
+    page = context.out / "report.html"
+    history, tuned = context.inputs.get(REGISTRY_HISTORY), context.inputs.get(TUNING_HISTORY)
+    write_report(
+        ReportInputs(
+            prepared=context.inputs[PREPARED],
+            evaluation=context.inputs.get(EVALUATION),
+            model=context.inputs.get(MODEL),
+            misplaced_reviews=context.inputs.get(MISPLACED_REVIEWS),
+            miscategorised_products=context.inputs.get(MISCATEGORISED_PRODUCTS),
+            declining_products=context.inputs.get(DECLINING_PRODUCTS),
+            sample=sample_of(context),
+            graph=graph_analysis_of(context),
+            registry=None if history is None else history.parent.parent,
+            tuning=None if tuned is None else tuned.parent,
+        ),
+        page,
+        context.settings,
+    )
+    return {"bytes": page.stat().st_size}
+
+
+def sample_of(context: Context) -> Path | None:
+    """The folder of the sample, if it was drawn from the reviews that stand."""
+    if SAMPLE_MANIFEST not in context.inputs:
+        return None
+    workspace = Workspace(context.inputs[SAMPLE_MANIFEST].parent.parent)
+    sample, prepared = workspace.manifest(SAMPLE), workspace.manifest(PREPARED)
+    if sample is None or prepared is None or sample.inputs.get(PREPARED) != prepared.fingerprint:
+        return None
+    return workspace.path(SAMPLE, made_by="shelfcheck sample")
+
+
+def graph_analysis_of(context: Context) -> Path | None:
+    """The folder of the graph's analysis, if it is of the reviews that stand."""
+    if GRAPH_ANALYSIS_MANIFEST not in context.inputs:
+        return None
+    workspace = Workspace(context.inputs[GRAPH_ANALYSIS_MANIFEST].parent.parent)
+    made, graph, prepared = (workspace.manifest(name) for name in (GRAPH_ANALYSIS, GRAPH, PREPARED))
+    if made is None or graph is None or prepared is None:
+        return None
+    if made.inputs.get(GRAPH) != graph.fingerprint or graph.inputs.get(PREPARED) != prepared.fingerprint:
+        return None
+    return workspace.path(GRAPH_ANALYSIS, made_by="shelfcheck graph analyse")

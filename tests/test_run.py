@@ -130,7 +130,7 @@ def test_killed_at_random_it_ends_with_the_same_artefacts(finished, reviews, tmp
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert digests(tmp_path) == digests(finished.workspace)
-    assert not list((tmp_path / ".tmp").glob("*"))  # the folder itself is gone where the last run found all fresh
+    assert not list((tmp_path / ".tmp").glob("*"))  # no folder at all where the last run found all fresh
 
 
 def test_ctrl_c_is_told_and_leaves_nothing_half_written(reviews, tmp_path):

@@ -113,7 +113,8 @@ def test_rows_labels_and_buckets_stand_in_one_order(encoded):
     for i in range(0, encoded.n_rows, 37):
         row = by_id[rows[i]["review_id"]]
         assert encoded.categories[encoded.label[i]] == row["product_category"]
-        assert encoded.bucket[i] == split.bucket(row["product_id"] or row["review_id"])
+        key = row["product_id"] or "text\n" + row["review_tokens"]
+        assert encoded.bucket[i] == split.bucket(key)
         texts = [pa.array([row["review_headline"]], pa.string()), pa.array([row["review_tokens"]])]
         _indptr, ids = encode_tokens(texts, encoded.fields, encoded.hash_bits, prefixes=encoded.prefixes)
         assert ids.tolist() == encoded.ids[encoded.indptr[i] : encoded.indptr[i + 1]].tolist()

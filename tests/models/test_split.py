@@ -29,6 +29,17 @@ def test_reviews_without_product_are_products_of_their_own():
     assert found.tolist() == [split.bucket(one) for one in ("p", "r2", "p", "r4")]
 
 
+def test_reviews_without_product_go_by_their_text():
+    products = pa.array([None, None, "p", None, None, "said twice"])
+    texts = pa.array(["said twice", "said twice", "said twice", "", None, None])
+    reviews = pa.array(["r1", "r2", "r3", "r4", "r5", "r6"])
+    found = split.buckets(products, reviews, texts=texts).tolist()
+    keys = ["text\nsaid twice", "text\nsaid twice", "p", "r4", "r5", "said twice"]
+    assert found == [split.bucket(key) for key in keys]
+    chunked = split.buckets(pa.chunked_array([products]), pa.chunked_array([reviews]), texts=texts)
+    assert chunked.tolist() == found
+
+
 def test_parts_are_disjoint_and_have_their_share():
     bucket = np.arange(1000, dtype=np.int16)
     test, held = split.is_test(bucket, 0.2), split.is_calibration(bucket, 0.2, 0.1)

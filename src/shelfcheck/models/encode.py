@@ -31,6 +31,7 @@ from shelfcheck.progress import NullProgress
 from shelfcheck.schema import (
     PRODUCT_CATEGORY,
     PRODUCT_ID,
+    REVIEW_BODY,
     REVIEW_DATE,
     REVIEW_HEADLINE,
     REVIEW_ID,
@@ -58,7 +59,10 @@ ROW_SCHEMA: Final = pa.schema(
 )
 _KEY: Final = "key"
 _IDS: Final = "ids"
-_PART_SCHEMA: Final = pa.schema([*ROW_SCHEMA, (_KEY, pa.uint64()), (_IDS, pa.large_list(pa.uint32()))])
+_BUCKET: Final = "bucket"
+_PART_SCHEMA: Final = pa.schema(
+    [*ROW_SCHEMA, (_KEY, pa.uint64()), (_BUCKET, pa.int16()), (_IDS, pa.large_list(pa.uint32()))]
+)
 _PART_ROWS: Final = 1 << 18
 _BATCH_ROWS: Final = 1 << 16
 
@@ -245,7 +249,13 @@ def encode_table(table: pa.Table, spec: EncodingSettings, text: TextSettings, th
         indptr=indptr,
         ids=ids,
         label=_by_name(codes)[labels],
-        bucket=split.buckets(rows.column(PRODUCT_ID), rows.column(REVIEW_ID)),
+        bucket=split.buckets(
+            rows.column(PRODUCT_ID),
+            rows.column(REVIEW_ID),
+            texts=columns[spec.fields.index(REVIEW_BODY)]
+            if REVIEW_BODY in spec.fields
+            else field_tokens(table, [REVIEW_BODY], text, workers)[0],
+        ),
         categories=tuple(sorted(codes)),
         fields=tuple(spec.fields),
         hash_bits=spec.hash_bits,
@@ -276,6 +286,13 @@ def _encoded_batches(
         arrays = batch.columns[: len(ROW_SCHEMA.names)]
         arrays += [
             pa.array(row_keys(arrays[0])),
+            pa.array(
+                split.buckets(
+                    batch.column(PRODUCT_ID),
+                    batch.column(REVIEW_ID),
+                    texts=batch.column(REVIEW_TOKENS),
+                )
+            ),
             pa.LargeListArray.from_arrays(pa.array(indptr), pa.array(ids)),
         ]
         yield pa.table(arrays, schema=_PART_SCHEMA)
@@ -324,7 +341,7 @@ def _gather(scratch: Path, parts: int, out: Path) -> dict[str, object]:
             ids_file.write(ids.astype("<u4", copy=False).data)
             n_ids += len(ids)
             rows_seen += table.num_rows
-            bucket = split.buckets(table.column(PRODUCT_ID), table.column(REVIEW_ID))
+            bucket = table.column(_BUCKET).to_numpy()
             bucket_file.write(bucket.astype("<i2", copy=False).data)
             label_pieces.append(_labels(table.column(PRODUCT_CATEGORY), codes))
             rows_file.write_table(table.select(ROW_SCHEMA.names))

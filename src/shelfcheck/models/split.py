@@ -1,8 +1,9 @@
 """Which reviews are learned from, calibrated on and held out: one rule, in Python and in SQL.
 
 Every product falls into one of 1000 buckets by the md5 of its id, so that all its reviews stand on
-one side of any split, whatever the engine, the order of the rows or the number of threads. A review
-without a product id counts as a product of its own.
+one side of any split, whatever the engine, the order of the rows or the number of threads. Reviews
+without a product id go by their text, so that no copy of a text stands on the other side; one without
+a text, too, counts as a product of its own.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from shelfcheck.models.encode import Encoded
 
 BUCKETS: Final = 1000
+_TEXT: Final = "text\n"  # stands before a text that takes the place of a product id
 
 
 def bucket(identifier: str, salt: str = "") -> int:
@@ -39,13 +41,16 @@ def bucket_sql(expression: str, salt: str = "") -> str:
     return f"(('0x' || substr(md5({expression}), 1, 15))::BIGINT % {BUCKETS})"
 
 
-def buckets(product_ids: pa.Array, review_ids: pa.Array, salt: str = "") -> npt.NDArray[np.int16]:
-    """The buckets of reviews, by product id, or by review id where that is null.
+def buckets(
+    product_ids: pa.Array, review_ids: pa.Array, salt: str = "", *, texts: pa.Array | None = None
+) -> npt.NDArray[np.int16]:
+    """The buckets of reviews: by product id, where that is null by text, and without one by review id.
 
     Args:
         product_ids: strings, nulls allowed, (n,).
         review_ids: strings, (n,).
         salt: draws another split.
+        texts: strings, nulls allowed, (n,): the tokens of the body; None where texts do not matter.
 
     Returns:
         int16 in 0..999, (n,).
@@ -53,7 +58,12 @@ def buckets(product_ids: pa.Array, review_ids: pa.Array, salt: str = "") -> npt.
     import pyarrow as pa  # noqa: PLC0415 - importing the rule must stay light
     import pyarrow.compute as pc  # noqa: PLC0415
 
-    keys = pc.coalesce(product_ids, review_ids, pa.scalar("", pa.string()))
+    keys = product_ids
+    if texts is not None and product_ids.null_count:
+        # What stands in no product id keeps a text of one word apart from the product of that name.
+        said = pc.if_else(pc.equal(texts, ""), pa.scalar(None, pa.string()), texts)
+        keys = pc.coalesce(keys, pc.binary_join_element_wise(pa.scalar(_TEXT), said, ""))
+    keys = pc.coalesce(keys, review_ids, pa.scalar("", pa.string()))
     if isinstance(keys, pa.ChunkedArray):
         keys = keys.combine_chunks()
     coded = keys.dictionary_encode()

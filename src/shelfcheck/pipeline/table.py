@@ -130,7 +130,7 @@ STAGES: Final = (
         needs=(PREPARED,),
         settings=("text", *_ENCODING),
         run=run_encode,
-        version=2,
+        version=3,
     ),
     Stage(
         MODEL,

@@ -129,7 +129,7 @@ def judge_data(
         rows_before += read.num_rows
         reviews = read
         if held_out:
-            inside = pa.array(is_held_out(rows, facts))
+            inside = pa.array(is_held_out(rows, facts, _body_tokens(reviews, cards[0], threads)))
             left_out += rows.num_rows - pc.sum(inside).as_py() if rows.num_rows else 0
             rows, reviews = rows.filter(inside), reviews.filter(inside)
         if rows.num_rows == 0:
@@ -153,12 +153,15 @@ def judge_data(
     return [_finish(candidate, notes, met, seed) for candidate in candidates]
 
 
-def is_held_out(rows: pa.Table, facts: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
+def is_held_out(
+    rows: pa.Table, facts: Mapping[str, Any], tokens: pa.Array | None = None
+) -> npt.NDArray[np.bool_]:
     """Whether a model's split holds reviews out.
 
     Args:
         rows: product id, review id and date, (n).
         facts: `split` of the model's card.
+        tokens: of the bodies, (n); reviews without a product are split by them.
 
     Returns:
         bool (n).
@@ -170,7 +173,16 @@ def is_held_out(rows: pa.Table, facts: Mapping[str, Any]) -> npt.NDArray[np.bool
         return later
     ids = rows.column(REVIEW_ID)
     keys = ids if facts["by"] == "row" else rows.column(PRODUCT_ID)
-    return split.is_test(split.buckets(keys, ids), facts["test_share"])
+    return split.is_test(split.buckets(keys, ids, texts=tokens), facts["test_share"])
+
+
+def _body_tokens(reviews: pa.Table, card: Mapping[str, Any], threads: int) -> pa.Array | None:
+    """Tokens of the bodies as the model was trained on them; None where all reviews have products."""
+    names = reviews.schema.names
+    if PRODUCT_ID in names and reviews.column(PRODUCT_ID).null_count == 0:
+        return None
+    text = TextSettings.model_validate(card.get("text") or {})
+    return field_tokens(reviews, [REVIEW_BODY], text, thread_count(threads))[0]
 
 
 def _text_of(cards: Sequence[Mapping[str, Any]]) -> TextSettings | None:

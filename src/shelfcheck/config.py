@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
-SourceFormat = Literal["pds", "ucsd", "amazon2023", "table"]
+SourceFormat = Literal["pds", "ucsd", "amazon2023", "augmented_manifest", "fasttext", "table"]
 
 
 class Section(BaseModel):
@@ -36,13 +36,24 @@ class SourceSettings(Section):
     )
     columns: dict[str, str] = Field(
         default_factory=dict,
-        description="For `table`: canonical column = column of the file, e.g. review_body = 'Text'.",
+        description="For `table` and `augmented_manifest`: canonical column = column of the file, "
+        "e.g. review_body = 'Text'.",
     )
     category: str | None = Field(
         default=None, description="Category of every row whose input names none (a one-category export)."
     )
     marketplace: str | None = Field(
         default=None, description="Marketplace of every row whose input names none, e.g. 'US'."
+    )
+    label_map: str | None = Field(
+        default=None,
+        min_length=1,
+        description="For `augmented_manifest` and `fasttext`: JSON file of category = number, or the "
+        "inverse; label_map.json beside the files or in the folder above when unset.",
+    )
+    several_labels: Literal["reject", "first"] = Field(
+        default="reject",
+        description="For the same: rows with more than one label are rejected, or stand for their first.",
     )
 
 
@@ -478,9 +489,35 @@ class ServeSettings(Section):
     )
 
 
+class SparkSettings(Section):
+    """The Spark engine. Needs shelfcheck[spark]."""
+
+    master: str = Field(
+        default="local[*]",
+        min_length=1,
+        description="local[*], local[4], spark://HOST:7077, yarn, k8s://…; spark-submit's own holds under it.",
+    )
+    memory: str = Field(
+        default="2g",
+        pattern=r"^\d+[mg]$",
+        description="Memory of Java: of the driver on a local master, of each executor on a cluster.",
+    )
+    partitions: int = Field(
+        default=0, ge=0, le=100_000, description="Partitions of a shuffle; 0 leaves them to Spark."
+    )
+    conf: dict[str, str] = Field(
+        default_factory=dict,
+        description="Any of Spark's own settings, e.g. conf = {'spark.executor.cores' = '4'}.",
+    )
+
+
 class RunSettings(Section):
     """Resources and reproducibility."""
 
+    engine: Literal["duckdb", "spark"] = Field(
+        default="duckdb",
+        description="What runs the relational work. Stages without a Spark form run on this machine.",
+    )
     seed: int = Field(default=0, ge=0, description="Seed of every random choice.")
     threads: int = Field(default=0, ge=0, le=1024, description="Worker threads; 0 takes all processors.")
     memory_limit: str = Field(
@@ -504,6 +541,7 @@ class Settings(Section):
     report: ReportSettings = Field(default_factory=ReportSettings)
     serve: ServeSettings = Field(default_factory=ServeSettings)
     run: RunSettings = Field(default_factory=RunSettings)
+    spark: SparkSettings = Field(default_factory=SparkSettings)
 
 
 def validate(values: Mapping[str, Any], where: str = "settings") -> Settings:

@@ -49,7 +49,7 @@ quiet = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 source_format = click.option(
     "--format",
     "source_format",
-    type=click.Choice(["pds", "ucsd", "amazon2023", "table"]),
+    type=click.Choice(["pds", "ucsd", "amazon2023", "augmented_manifest", "fasttext", "table"]),
     help="Form of the input; detected when not given.",
 )
 

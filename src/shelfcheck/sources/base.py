@@ -48,12 +48,13 @@ class Source:
 
     Attributes:
         path: local path or URL, as rejected rows name it.
-        format: `pds`, `ucsd`, `amazon2023` or `table`; "" for a file that cannot be read.
+        format: one of `config.SourceFormat`; "" for a file that cannot be read.
         size: bytes, 0 where unknown.
         fingerprint: changes when the file (or its metadata files) changes.
         settings: column mapping, and category and marketplace of rows that name none.
         category: category that the path or name gives to rows that name none.
         metadata: product metadata files to join titles and categories from.
+        label_map: path or URL of the file that names the labels of `augmented_manifest` and `fasttext`.
         named: whether the user named this very file; then a file that cannot be read is an
             error, and otherwise one rejected row.
         problem: (reason, message) when the file was found to be unreadable.
@@ -70,6 +71,7 @@ class Source:
     report_metadata: tuple[str, ...] = ()  # those whose broken rows this source reports
     named: bool = True
     problem: tuple[str, str] | None = None
+    label_map: str | None = None
 
     def batches(self, batch_rows: int = BATCH_ROWS) -> Iterator[SourceBatch]:
         """Read the file in bounded memory: blocks of about 8 MB, batches of at most `batch_rows` rows.
@@ -133,12 +135,15 @@ class Source:
 
 def reader(form: str) -> Reader:
     """The reader of a format."""
-    from shelfcheck.sources import amazon2023, pds, table, ucsd  # noqa: PLC0415 - they import this module
+    # They import this module.
+    from shelfcheck.sources import amazon2023, augmented_manifest, fasttext, pds, table, ucsd  # noqa: PLC0415
 
     readers: dict[str, Reader] = {
         "pds": pds.read,
         "ucsd": ucsd.read,
         "amazon2023": amazon2023.read,
+        "augmented_manifest": augmented_manifest.read,
+        "fasttext": fasttext.read,
         "table": table.read,
     }
     return readers[form]

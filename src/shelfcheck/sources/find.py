@@ -6,20 +6,22 @@ import hashlib
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, get_args
 
 from shelfcheck import schema
+from shelfcheck.config import SourceFormat
 from shelfcheck.errors import MissingExtraError, SourceError
 from shelfcheck.sources import pds
 from shelfcheck.sources.base import Source
 from shelfcheck.sources.categories import normalise_name
-from shelfcheck.sources.detect import detect, has_data_name
+from shelfcheck.sources.detect import LABELLED, detect, has_data_name
 from shelfcheck.sources.files import (
     UnreadableError,
     facts,
     read_errors,
     reason_of,
 )
+from shelfcheck.sources.label_map import LABEL_MAP, beside
 from shelfcheck.sources.metadata import category_of_name, stem
 from shelfcheck.urls import is_url, local_path
 
@@ -28,7 +30,9 @@ if TYPE_CHECKING:
 
     from shelfcheck.config import SourceSettings
 
-_SIDECARS: Final = frozenset(("truth.parquet", "manifest.json", "sealed.bin"))
+_SIDECARS: Final = frozenset(
+    ("truth.parquet", "manifest.json", "export.partial.json", "sealed.bin", LABEL_MAP)
+)
 _GLOB: Final = frozenset("*?[")
 
 
@@ -77,9 +81,11 @@ def find_sources(specs: Sequence[str | Path], settings: SourceSettings) -> Sourc
         raise SourceError(
             f"No file of reviews in: {', '.join(map(str, specs))}.\n"
             + "\n".join(why[:10])
-            + "\nName files in a known form (pds, ucsd, amazon2023), or map columns under [source.columns]."
+            + f"\nName files in a known form ({', '.join(get_args(SourceFormat)[:-1])}), "
+            "or map columns under [source.columns]."
         )
     _attach(found)
+    _attach_label_maps(found, settings)
     return found
 
 
@@ -211,3 +217,16 @@ def _attach(found: Sources) -> None:
             fingerprint=digest.hexdigest()[:32],
         )
         reported.update(files)
+
+
+def _attach_label_maps(found: Sources, settings: SourceSettings) -> None:
+    """Give each source of labelled texts the map of its labels: the one that is set, or one beside it."""
+    known: dict[str, bool] = {}
+    for i, source in enumerate(found):
+        if source.format not in LABELLED:
+            continue
+        path = settings.label_map or beside(source.path, known)
+        if path is not None:
+            both = source.fingerprint + facts(path).fingerprint
+            fingerprint = hashlib.sha256(both.encode()).hexdigest()[:32]
+            found[i] = replace(source, label_map=path, fingerprint=fingerprint)

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import numpy.typing as npt
 
@@ -62,6 +62,18 @@ def first_objects(sample: bytes, most: int = _SAMPLE_LINES) -> list[dict[str, An
         if len(objects) == most:
             break
     return objects
+
+
+def value_type(values: Sequence[Any]) -> pa.DataType | None:
+    """The Arrow type of a key's values; None where they are mixed or nested."""
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {str}:
+        return pa.string()
+    if kinds == {bool}:
+        return pa.bool_()
+    if kinds == {int}:
+        return pa.int64()
+    return pa.float64() if kinds and kinds <= {int, float} else None
 
 
 def read_block(block: Block, types: Mapping[str, pa.DataType | None], rejects: Rejects) -> Objects:

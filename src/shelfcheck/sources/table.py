@@ -6,8 +6,6 @@ import difflib
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-import pyarrow as pa
-
 from shelfcheck import schema
 from shelfcheck.sources import parquet
 from shelfcheck.sources.base import Chunk
@@ -21,7 +19,7 @@ from shelfcheck.sources.files import (
     line_blocks,
     open_stream,
 )
-from shelfcheck.sources.jsonlines import first_objects, read_block
+from shelfcheck.sources.jsonlines import first_objects, read_block, value_type
 from shelfcheck.sources.quoted import Layout, fields, parse_line
 
 if TYPE_CHECKING:
@@ -139,22 +137,10 @@ def _read_json(
 ) -> Iterator[Chunk]:
     keys = list(dict.fromkeys(key for item in objects for key in item))
     names = resolve(source.path, keys, source.settings, source.category)
-    types = {column: _type([item.get(column) for item in objects]) for column in names.values()}
+    types = {column: value_type([item.get(column) for item in objects]) for column in names.values()}
     for block in line_blocks(stream, rejects):
         columns, lines = read_block(block, types, rejects)
         yield Chunk({name: columns[column] for name, column in names.items()}, lines, stream.position)
-
-
-def _type(values: list[Any]) -> pa.DataType | None:
-    """The Arrow type of a key's values; None where they are mixed or nested."""
-    kinds = {type(value) for value in values if value is not None}
-    if kinds == {str}:
-        return pa.string()
-    if kinds == {bool}:
-        return pa.bool_()
-    if kinds == {int}:
-        return pa.int64()
-    return pa.float64() if kinds and kinds <= {int, float} else None
 
 
 def _read_text(source: Source, sample: bytes, stream: ByteStream, rejects: Rejects) -> Iterator[Chunk]:

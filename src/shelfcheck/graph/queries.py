@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from shelfcheck.errors import UsageError
 from shelfcheck.graph.build import quoted
+from shelfcheck.graph.judged import judged
 from shelfcheck.graph.store import EDGES, NODES, OUT_OF_FOLD_MODEL
 from shelfcheck.interrupts import deferred
 
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 
     from shelfcheck.graph.store import Graph
 
-_CURRENT: Final = """
-    reviewed JOIN assigned USING (product_id) JOIN predicted USING (review_id)
-    WHERE current AND rank = 1 AND model = $model
-"""  # a review, its product's category of today, and the likeliest by a model
+CURRENT: Final = """
+    (SELECT review_id, product_id, confidence, {'category': assigned} AS assigned,
+        {'category': predicted} AS predicted FROM judged WHERE model = $model)
+"""  # each judged review of a model
 
 
 class GraphQueries:
@@ -51,6 +52,7 @@ class GraphQueries:
             self._view(name, [graph.edges(name)])
         if graph.models:
             self._view("predicted", [graph.predicted(model) for model in graph.models])
+            self._engine.run(f"CREATE VIEW judged AS {judged()}")
 
     def __enter__(self) -> Self:
         return self
@@ -91,7 +93,7 @@ class GraphQueries:
         min_confidence: float = 0.0,
         limit: int | None = None,
     ) -> pa.Table:
-        """Reviews whose likeliest category is not the one their product stands in.
+        """Reviews whose likeliest category is none that their product is or was in.
 
         Args:
             model: whose predictions.
@@ -100,7 +102,7 @@ class GraphQueries:
 
         Returns:
             `review_id`, `product_id`, `assigned`, `predicted`, `confidence`, by confidence, surest first,
-            then id. A product that was in several categories stands in that of its latest reviews.
+            then id. `assigned` is the category of the product's latest reviews.
 
         Raises:
             UsageError: the graph has no predictions of that model.
@@ -108,9 +110,8 @@ class GraphQueries:
         self.graph.predicted(model)
         return self._ask(
             f"""
-            SELECT review_id, product_id, assigned.category AS assigned, predicted.category AS predicted,
-                confidence
-            FROM {_CURRENT} AND assigned.category <> predicted.category AND confidence >= $min_confidence
+            SELECT review_id, product_id, assigned, predicted, confidence FROM judged
+            WHERE model = $model AND assigned <> predicted AND confidence >= $min_confidence
             ORDER BY confidence DESC, review_id LIMIT {_limit(limit)}
             """,  # noqa: S608 - a number
             model=model,
@@ -177,18 +178,19 @@ class GraphQueries:
 
         Returns:
             `assigned`, `predicted`, `reviews`, `mean_confidence` (of the prediction, 0..1), by reviews, most
-            first, then names. Reviews on the diagonal, predicted as assigned, are among them.
+            first, then names. Reviews on the diagonal, predicted as assigned, are among them; so are those
+            predicted in a category that their product was in before.
 
         Raises:
             UsageError: the graph has no predictions of that model.
         """
         self.graph.predicted(model)
         return self._ask(
-            f"""
-            SELECT assigned.category AS assigned, predicted.category AS predicted, count(*) AS reviews,
+            """
+            SELECT assigned, predicted, count(*) AS reviews,
                 avg(CAST(confidence AS DOUBLE)) AS mean_confidence
-            FROM {_CURRENT} GROUP BY ALL ORDER BY reviews DESC, assigned, predicted
-            """,  # noqa: S608 - our own words
+            FROM judged WHERE model = $model GROUP BY ALL ORDER BY reviews DESC, assigned, predicted
+            """,
             model=model,
         )
 

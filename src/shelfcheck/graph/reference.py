@@ -49,7 +49,7 @@ QUESTIONS: Final[dict[str, Question]] = {
         MATCH (r:Review)-[q:PREDICTED]->(d:Category)
         WHERE q.model = $model AND q.rank = 1 AND q.confidence >= $min_confidence
         MATCH (r)-[:REVIEWED]->(p:Product)-[a:ASSIGNED]->(c:Category)
-        WHERE a.current = true AND c.category <> d.category
+        WHERE a.current = true AND NOT (p)-[:ASSIGNED]->(d)
         RETURN r.review_id AS review_id, p.product_id AS product_id, c.category AS assigned,
             d.category AS predicted, q.confidence AS confidence
         ORDER BY confidence DESC, review_id
@@ -86,7 +86,9 @@ QUESTIONS: Final[dict[str, Question]] = {
         """
         MATCH (d:Category)<-[q:PREDICTED]-(r:Review)-[:REVIEWED]->(p:Product)-[a:ASSIGNED]->(c:Category)
         WHERE q.model = $model AND q.rank = 1 AND a.current = true
-        RETURN c.category AS assigned, d.category AS predicted, count(r.review_id) AS reviews
+        OPTIONAL MATCH (p)-[f:ASSIGNED]->(d)
+        RETURN CASE WHEN f IS NULL THEN c.category ELSE d.category END AS assigned,
+            d.category AS predicted, count(r.review_id) AS reviews
         ORDER BY reviews DESC, assigned, predicted
         """,
         ("model",),

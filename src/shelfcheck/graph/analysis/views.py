@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from shelfcheck.graph.analysis.network import Network
 from shelfcheck.graph.build import quoted
+from shelfcheck.graph.judged import judged
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -34,14 +35,11 @@ _MADE: Final = {
     "assigned": """
         SELECT p.product, c.category, a.reviews
         FROM assigned_edges a JOIN products p USING (product_id) JOIN categories c ON c.name = a.category""",
-    # A product may be assigned to several categories; each of them is right, the latest is its own.
-    "judged": """
-        SELECT n.review_id, p.product, coalesce(a.category, p.category) AS assigned,
-            c.category AS predicted, n.confidence
-        FROM predicted_edges n JOIN reviewed_edges USING (review_id)
-        JOIN products p USING (product_id) JOIN categories c ON c.name = n.category
-        LEFT JOIN assigned a ON a.product = p.product AND a.category = c.category
-        WHERE n.rank = 1 AND p.category IS NOT NULL""",
+    "judged": f"""
+        SELECT j.review_id, p.product, a.category AS assigned, c.category AS predicted, j.confidence
+        FROM ({judged("predicted_edges", "reviewed_edges", "assigned_edges")}) j
+        JOIN products p USING (product_id) JOIN categories a ON a.name = j.assigned
+        JOIN categories c ON c.name = j.predicted""",  # noqa: S608 - our own names
     "predicted": "SELECT product, predicted AS category, count(*) AS reviews FROM judged GROUP BY ALL",
     "met": """
         SELECT DISTINCT customer_id, product, category

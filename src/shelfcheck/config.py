@@ -495,7 +495,7 @@ class SparkSettings(Section):
     master: str = Field(
         default="local[*]",
         min_length=1,
-        description="local[*], local[4], spark://HOST:7077, yarn, k8s://…; spark-submit's own holds under it.",
+        description="local[*], local[4], spark://HOST:7077, yarn, k8s://…; under spark-submit its own holds.",
     )
     memory: str = Field(
         default="2g",

@@ -6,25 +6,15 @@ from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
-from shelfcheck.errors import ShelfcheckError
+from shelfcheck.engines.relations import QueryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     import pyarrow as pa
 
-
-class QueryError(ShelfcheckError):
-    """A statement failed; the message carries its SQL.
-
-    Attributes:
-        sql: the statement.
-    """
-
-    def __init__(self, message: str, sql: str) -> None:
-        super().__init__(f"{message}\nThe statement was:\n{sql.strip()}")
-        self.sql = sql
+__all__ = ["DuckDB", "QueryError"]
 
 
 class DuckDB:
@@ -66,10 +56,18 @@ class DuckDB:
         other._connection = self._connection.cursor()
         return other
 
-    def run(self, sql: str, parameters: dict[str, Any] | None = None) -> list[tuple[Any, ...]]:
+    def create(self, name: str, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Compute a query once and keep its rows as a table; see `Relations`."""
+        self.run(f"CREATE TABLE {name} AS {sql}", parameters)
+
+    def append(self, name: str, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Add a query's rows to a table; see `Relations`."""
+        self.run(f"INSERT INTO {name} {sql}", parameters)
+
+    def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Run one statement with `$name` parameters and fetch all rows."""
         try:
-            return self._connection.execute(sql, parameters or {}).fetchall()
+            return self._connection.execute(sql, dict(parameters or {})).fetchall()
         except duckdb.Error as error:
             raise QueryError(str(error), sql) from error
 

@@ -11,6 +11,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from shelfcheck.config import SparkSettings
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
@@ -31,3 +33,13 @@ def s3_endpoint() -> Iterator[str]:
     host, port = server.get_host_and_port()
     yield f"http://{host}:{port}"
     server.stop()
+
+
+@pytest.fixture(scope="session")
+def spark_settings() -> Iterator[SparkSettings]:
+    """Settings of one small local Spark, which starts with the first test that uses it, once a process."""
+    spark = pytest.importorskip("shelfcheck.engines.spark", reason="needs the extra spark")
+    from shelfcheck.config import SparkSettings
+
+    yield SparkSettings(master="local[2]", memory="1g", partitions=4)
+    spark.Spark.stop()

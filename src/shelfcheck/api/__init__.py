@@ -12,6 +12,7 @@ Every function takes `config` (a TOML file) and `overrides` (dotted key -> value
 from __future__ import annotations
 
 from shelfcheck.api.exploring import explore
+from shelfcheck.api.exporting import export
 from shelfcheck.api.graph import (
     GraphBuild,
     graph_analyse,
@@ -66,6 +67,7 @@ __all__ = [
     "demo",
     "evaluate",
     "explore",
+    "export",
     "generate",
     "graph_analyse",
     "graph_build",

@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "evaluate": ("shelfcheck.cli.evaluation", "Judge a model on what it has not seen, or on any data."),
     "leaderboard": ("shelfcheck.cli.evaluation", "Rank all registered models by quality, with their cost."),
     "predict": ("shelfcheck.cli.models", "Predict categories of reviews in a file, or of a text."),
+    "export": ("shelfcheck.cli.export", "Write the reviews as training files of BlazingText or fastText."),
     "models": ("shelfcheck.cli.registry", "List, show, promote, roll back and verify trained models."),
     "serve": ("shelfcheck.cli.serve", "Answer predictions over HTTP."),
     "language": ("shelfcheck.cli.language", "Show how the language of each category shifts."),

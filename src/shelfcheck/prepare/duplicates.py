@@ -1,8 +1,8 @@
 """The rules that need all rows: repeats, lengths from the data, rare categories.
 
-The first pass writes a small key of every standing row; DuckDB finds, within its memory
-limit and else on disk, which rows fall. Each step is one statement over the rows that
-the steps before left standing, and always keeps the first row in input order.
+The first pass writes a small key of every standing row; the engine finds, in memory or else
+on disk, which rows fall. Each step is one statement over the rows that the steps before left
+standing, and always keeps the first row in input order.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from shelfcheck.config import PrepareSettings
     from shelfcheck.engines.duckdb import DuckDB
+    from shelfcheck.engines.relations import Relations
     from shelfcheck.prepare.rules import LengthBounds, Screened
 
 CONTENT: Final = (
@@ -46,17 +47,50 @@ KEY_SCHEMA: Final = pa.schema(
     ]
 )
 
-_STANDING: Final = "(SELECT * FROM keys ANTI JOIN falls USING (ordinal))"
+# Every statement runs on DuckDB and, spelled by `engines.sql`, on Spark.
 
-_REPEATS: Final = """
-INSERT INTO falls
-WITH standing AS (SELECT ordinal, {low} AS low, {high} AS high FROM {standing} WHERE {low} IS NOT NULL),
-     repeated AS (
-         SELECT low, high, min(ordinal) AS first_ordinal
-         FROM standing GROUP BY low, high HAVING count(*) > 1)
-SELECT ordinal, $rule
-FROM standing JOIN repeated USING (low, high)
-WHERE ordinal > first_ordinal
+_STANDING: Final = "SELECT * FROM keys ANTI JOIN falls USING (ordinal)"
+_REPEATS: Final = f"""
+    WITH standing AS ({_STANDING}),
+         repeated AS (
+             SELECT {{key}}_low, {{key}}_high, min(ordinal) AS first_ordinal
+             FROM standing WHERE {{key}}_low IS NOT NULL
+             GROUP BY {{key}}_low, {{key}}_high HAVING count(*) > 1)
+    SELECT ordinal, $rule AS rule
+    FROM standing JOIN repeated USING ({{key}}_low, {{key}}_high)
+    WHERE ordinal > first_ordinal
+"""  # noqa: S608 - our own words
+
+NO_FALLS: Final = "SELECT ordinal, CAST(NULL AS VARCHAR) AS rule FROM keys WHERE ordinal < 0"
+SHORT: Final = f"SELECT ordinal, $rule AS rule FROM ({_STANDING}) WHERE length < $bound"  # noqa: S608
+LONG: Final = f"SELECT ordinal, $rule AS rule FROM ({_STANDING}) WHERE length > $bound"  # noqa: S608
+REPEATED_IDS: Final = _REPEATS.format(key="id")
+REPEATED_CONTENT: Final = _REPEATS.format(key="content")
+RARE: Final = f"""
+    WITH standing AS ({_STANDING}),
+         counts AS (SELECT category, count(*) AS n FROM standing GROUP BY category)
+    SELECT ordinal, $rule AS rule FROM standing
+    WHERE category IN (SELECT category FROM counts WHERE n < $share * (SELECT sum(n) FROM counts))
+"""  # noqa: S608
+# Reviews without an id get one from their content, so equal ones need telling apart.
+OCCURRENCES: Final = f"""
+    WITH standing AS (
+             SELECT ordinal, content_low, content_high FROM ({_STANDING}) WHERE id_low IS NULL),
+         repeated AS (
+             SELECT content_low, content_high FROM standing
+             GROUP BY content_low, content_high HAVING count(*) > 1)
+    SELECT ordinal, occurrence
+    FROM (
+        SELECT ordinal, CAST(
+            row_number() OVER (PARTITION BY content_low, content_high ORDER BY ordinal) AS BIGINT
+        ) AS occurrence
+        FROM standing SEMI JOIN repeated USING (content_low, content_high))
+    WHERE occurrence > 1
+"""  # noqa: S608
+FALLS_BY_ORDINAL: Final = """
+    SELECT ordinal, rule, CAST(NULL AS BIGINT) AS occurrence FROM falls
+    UNION ALL
+    SELECT ordinal, CAST(NULL AS VARCHAR) AS rule, occurrence FROM occurrences
 """
 
 
@@ -103,62 +137,30 @@ class KeyWriter:
         self._writer.write_batch(pa.RecordBatch.from_arrays([ordinals, *keys.columns[1:]], schema=KEY_SCHEMA))
 
 
-def find_falls(
-    engine: DuckDB, keys: Path, settings: PrepareSettings, bounds: LengthBounds | None
-) -> dict[str, int]:
-    """Fill the tables `falls` (ordinal, rule) and `occurrences` (ordinal, occurrence).
+def find_falls(engine: Relations, settings: PrepareSettings, bounds: LengthBounds | None) -> None:
+    """Make the relations `falls` (ordinal, rule) and `occurrences` (ordinal, occurrence).
 
     Args:
-        engine: where the tables are made.
-        keys: the Parquet file of keys.
+        engine: holds the relation `keys`, KEY_SCHEMA, and gets the others.
         settings: which rules hold.
         bounds: lengths to keep, where they came from the data.
-
-    Returns:
-        Rows that fall, by rule.
     """
+    engine.create("falls", NO_FALLS)
+    if bounds is not None:
+        engine.append("falls", SHORT, {"rule": TOO_SHORT, "bound": bounds.least})
+        engine.append("falls", LONG, {"rule": TOO_LONG, "bound": bounds.most})
+    if settings.drop_duplicates:
+        engine.append("falls", REPEATED_IDS, {"rule": REPEATED_REVIEW_ID})
+        engine.append("falls", REPEATED_CONTENT, {"rule": EXACT_DUPLICATE})
+    if settings.min_category_share > 0:
+        engine.append("falls", RARE, {"rule": RARE_CATEGORY, "share": settings.min_category_share})
+    engine.create("occurrences", OCCURRENCES)
+
+
+def view_keys(engine: DuckDB, keys: Path) -> None:
+    """Let statements read the Parquet file of keys as `keys`."""
     path = str(keys).replace("'", "''")
     engine.run(f"CREATE VIEW keys AS SELECT * FROM read_parquet('{path}')")  # noqa: S608 - our own path
-    engine.run("CREATE TABLE falls (ordinal BIGINT, rule VARCHAR)")
-    if bounds is not None:
-        for rule, outside in ((TOO_SHORT, "length < $bound"), (TOO_LONG, "length > $bound")):
-            bound = bounds.least if rule == TOO_SHORT else bounds.most
-            engine.run(
-                f"INSERT INTO falls SELECT ordinal, $rule FROM {_STANDING} WHERE {outside}",  # noqa: S608
-                {"rule": rule, "bound": bound},
-            )
-    if settings.drop_duplicates:
-        for rule, key in ((REPEATED_REVIEW_ID, "id"), (EXACT_DUPLICATE, "content")):
-            sql = _REPEATS.format(low=f"{key}_low", high=f"{key}_high", standing=_STANDING)
-            engine.run(sql, {"rule": rule})
-    if settings.min_category_share > 0:
-        engine.run(
-            f"""
-            INSERT INTO falls
-            WITH standing AS {_STANDING},
-                 counts AS (SELECT category, count(*) AS n FROM standing GROUP BY category)
-            SELECT ordinal, $rule FROM standing
-            WHERE category IN (
-                SELECT category FROM counts WHERE n < $share * (SELECT sum(n) FROM counts))
-            """,  # noqa: S608
-            {"rule": RARE_CATEGORY, "share": settings.min_category_share},
-        )
-    # Reviews without an id get one from their content, so equal ones need telling apart.
-    engine.run(
-        f"""
-        CREATE TABLE occurrences AS
-        WITH standing AS (
-                 SELECT ordinal, content_low, content_high FROM {_STANDING} WHERE id_low IS NULL),
-             repeated AS (
-                 SELECT content_low, content_high FROM standing
-                 GROUP BY content_low, content_high HAVING count(*) > 1)
-        SELECT ordinal,
-               row_number() OVER (PARTITION BY content_low, content_high ORDER BY ordinal) AS occurrence
-        FROM standing SEMI JOIN repeated USING (content_low, content_high)
-        """  # noqa: S608
-    )
-    engine.run("DELETE FROM occurrences WHERE occurrence = 1")
-    return dict(engine.run("SELECT rule, count(*) FROM falls GROUP BY rule"))
 
 
 def write_falls(engine: DuckDB, path: Path) -> None:
@@ -167,13 +169,4 @@ def write_falls(engine: DuckDB, path: Path) -> None:
     The engine can then be closed: what it holds would add to the memory of the second pass.
     """
     target = str(path).replace("'", "''")
-    engine.run(
-        f"""
-        COPY (
-            SELECT ordinal, rule, CAST(NULL AS BIGINT) AS occurrence FROM falls
-            UNION ALL
-            SELECT ordinal, NULL, occurrence FROM occurrences
-            ORDER BY ordinal
-        ) TO '{target}' (FORMAT parquet)
-        """  # noqa: S608 - our own path
-    )
+    engine.run(f"COPY ({FALLS_BY_ORDINAL} ORDER BY ordinal) TO '{target}' (FORMAT parquet)")

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
     from shelfcheck.sources import SourceBatch
 
-_EXAMPLES: Final = 5
+EXAMPLES: Final = 5
+"""Rejected rows that an error shows."""
 _SENSIBLE_ROWS: Final = 100_000  # before so many, a share says little about the whole
 
 
@@ -42,16 +43,20 @@ class RejectedLimit:
                 not stop a large input that is fine.
         """
         self._bytes += batch.bytes_read
-        self._rows += batch.reviews.num_rows + batch.rejected.num_rows
-        if batch.rejected.num_rows:
-            self._reasons.update(batch.rejected.column(schema.REASON).to_pylist())
-            wanted = _EXAMPLES - len(self._examples)
-            self._examples += batch.rejected.slice(0, wanted).to_pylist()
+        reasons = Counter(batch.rejected.column(schema.REASON).to_pylist())
+        examples = batch.rejected.slice(0, EXAMPLES).to_pylist()
+        self.add_counts(batch.reviews.num_rows + batch.rejected.num_rows, reasons, examples)
         if self._rows >= _SENSIBLE_ROWS and self._bytes and self._total:
             rows = self._rows * self._total / self._bytes
             # Rows differ in size between files: leave room for an estimate that is off.
             if sum(self._reasons.values()) > 1.5 * self._share * rows:
                 self._stop("so far")
+
+    def add_counts(self, rows: int, reasons: Counter[str], examples: list[dict[str, object]]) -> None:
+        """Count rows that were read elsewhere: how many, those rejected by reason, the first few of these."""
+        self._rows += rows
+        self._reasons.update(reasons)
+        self._examples += examples[: EXAMPLES - len(self._examples)]
 
     def check(self) -> None:
         """Judge the whole input.

@@ -11,42 +11,46 @@ from __future__ import annotations
 import os
 import shutil
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shelfcheck import schema
 from shelfcheck.errors import WorkspaceError
 from shelfcheck.interrupts import deferred
-from shelfcheck.listing import LISTING_FILE
 from shelfcheck.prepare.falls import FallStream
 from shelfcheck.prepare.limits import RejectedLimit
-from shelfcheck.prepare.months import STORED_SCHEMA, MonthSlice, MonthWriter, split_by_month
+from shelfcheck.prepare.months import MonthSlice, MonthWriter, split_by_month
 from shelfcheck.prepare.ordered import ordered_map
-from shelfcheck.prepare.read import list_prepared
-from shelfcheck.prepare.rules import RULES, data_bounds, fixed_bounds, screen
+from shelfcheck.prepare.rules import data_bounds, fixed_bounds
 from shelfcheck.prepare.staging import StagedBatch, StageReader, StageWriter
-from shelfcheck.prepare.summary import NO_MONTH_NAME, PrepareSummary, Tally
-from shelfcheck.text.tokens import tokens
+from shelfcheck.prepare.summary import Tally
+from shelfcheck.prepare.work import (
+    BATCH_ROWS,
+    First,
+    counted,
+    first,
+    memory_bytes,
+    second,
+    summarise,
+    write_summary,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from shelfcheck.config import Settings
     from shelfcheck.prepare.falls import Falls
-    from shelfcheck.prepare.rules import LengthBounds, Screened
+    from shelfcheck.prepare.rules import LengthBounds
+    from shelfcheck.prepare.summary import PrepareSummary
     from shelfcheck.progress import Progress
     from shelfcheck.sources import Source, SourceBatch
-
-BATCH_ROWS: Final = 16_384  # reviews are some 500 bytes: 8 MB a batch, a few of them under way
-_UNITS: Final = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 def prepare(
@@ -89,14 +93,6 @@ def prepare(
         shutil.rmtree(staging, ignore_errors=True)
 
 
-class _First(NamedTuple):
-    """A batch after the first pass's work."""
-
-    screened: Screened
-    keys: pa.RecordBatch
-    lengths: Counter[int] | None
-
-
 class _Second(NamedTuple):
     """A batch after the second pass's work."""
 
@@ -123,13 +119,17 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.window = self.threads + 1  # batches under way
-        self.memory = _bytes(self.settings.run.memory_limit)
+        self.memory = memory_bytes(self.settings)
         self.tallies = [Tally() for _ in self.sources]
 
     def all(self) -> PrepareSummary:
         with deferred():  # DuckDB's module aborts the process when Ctrl-C comes while it is loaded
             from shelfcheck.engines.duckdb import DuckDB  # noqa: PLC0415 - loads DuckDB
-            from shelfcheck.prepare.duplicates import find_falls, write_falls  # noqa: PLC0415 - loads Numba
+            from shelfcheck.prepare.duplicates import (  # noqa: PLC0415 - loads Numba
+                find_falls,
+                view_keys,
+                write_falls,
+            )
 
         fixed = fixed_bounds(self.settings.prepare)
         self.first_pass(fixed)
@@ -137,29 +137,26 @@ class _Run:
         megabytes = max(64, self.memory // 8 // 10**6)
         self.progress.start("Finding duplicates", None, "rows")
         with DuckDB(self.staging / "spill", f"{megabytes}MB", self.threads) as engine:
-            find_falls(
-                engine, self.staging / "keys.parquet", self.settings.prepare, None if fixed else bounds
-            )
+            view_keys(engine, self.staging / "keys.parquet")
+            find_falls(engine, self.settings.prepare, None if fixed else bounds)
             write_falls(engine, self.staging / "falls.parquet")
         self.progress.finish()
         categories, months = self.second_pass(FallStream(self.staging / "falls.parquet"))
         if self.settings.prepare.csv:
             self.write_csv()
-        summary = self.summary(bounds, categories, months)
-        (self.out / "summary.csv").write_text(summary.to_csv(), encoding="utf-8")
-        (self.out / "summary.json").write_text(summary.to_json(), encoding="utf-8")
-        (self.out / LISTING_FILE).write_text(list_prepared(self.out).to_json(), encoding="utf-8")
+        summary = summarise(
+            [source.path for source in self.sources], self.tallies, bounds, categories, months
+        )
+        write_summary(self.out, summary)
         return summary
 
     # First pass
 
     def first_pass(self, bounds: LengthBounds | None) -> None:
-        from shelfcheck.prepare.duplicates import KeyWriter, key_batch  # noqa: PLC0415 - loads Numba
+        from shelfcheck.prepare.duplicates import KeyWriter  # noqa: PLC0415 - loads Numba
 
-        def work(item: tuple[int, SourceBatch]) -> _First:
-            screened = screen(item[1].reviews, self.settings.prepare, bounds)
-            lengths = Counter(screened.lengths[screened.standing].tolist()) if bounds is None else None
-            return _First(screened, key_batch(screened), lengths)
+        def work(item: tuple[int, SourceBatch]) -> First:
+            return first(item[1].reviews, self.settings, bounds)
 
         limit = RejectedLimit(self.settings.prepare.max_rejected_share, [s.size for s in self.sources])
         rows = 0
@@ -177,7 +174,7 @@ class _Run:
                 tally.filtered.update(done.screened.filtered)
                 if batch.rejected.num_rows:
                     rejected.write_batch(batch.rejected)
-                    tally.rejected.update(_count(batch.rejected.column(schema.REASON)))
+                    tally.rejected.update(counted(batch.rejected.column(schema.REASON)))
                 if done.lengths is not None:
                     self.histogram.update(done.lengths)
                 if done.keys.num_rows:
@@ -216,18 +213,14 @@ class _Run:
         return categories, writer.rows
 
     def finish(self, item: tuple[StagedBatch, Falls]) -> _Second:
-        from shelfcheck.prepare.review_ids import fill_review_ids  # noqa: PLC0415 - loads Numba
-
         staged, falls = item
         reader: StageReader | None = getattr(self.local, "reader", None)
         if reader is None:
             reader = self.local.reader = StageReader(self.staging / "reviews.arrow")
         reviews, standing = reader.read(staged)
         standing[falls.rows] = False
-        reviews = fill_review_ids(reviews, falls.suffixes)
-        body = tokens(reviews.column(schema.REVIEW_BODY), self.settings.text)
-        rows = pa.RecordBatch.from_arrays([*reviews.columns, body], schema=STORED_SCHEMA)
-        categories = _count(rows.column(schema.PRODUCT_CATEGORY).filter(pa.array(standing)))
+        rows = second(reviews, falls.suffixes, self.settings)
+        categories = counted(rows.column(schema.PRODUCT_CATEGORY).filter(pa.array(standing)))
         return _Second(
             split_by_month(rows, standing), categories, int(np.count_nonzero(standing)), falls.counts
         )
@@ -238,37 +231,3 @@ class _Run:
         from shelfcheck.prepare.months_csv import write_csv  # noqa: PLC0415 - only on request
 
         write_csv(self.out, self.pool, self.progress)
-
-    def summary(
-        self, bounds: LengthBounds, categories: Counter[str], months: dict[str | None, int]
-    ) -> PrepareSummary:
-        whole = Tally()
-        by_path: defaultdict[str, Tally] = defaultdict(Tally)
-        for source, tally in zip(self.sources, self.tallies, strict=True):
-            for target in (whole, by_path[source.path]):
-                target.add(tally)
-        counts = whole.counts(RULES)
-        return PrepareSummary(
-            rows_read=whole.read,
-            rows_kept=whole.kept,
-            filtered={rule: whole.filtered[rule] for rule in RULES},
-            rejected=counts.rejected,
-            sources={path: tally.counts(RULES) for path, tally in by_path.items()},
-            categories=dict(sorted(categories.items())),
-            months={
-                NO_MONTH_NAME if month is None else month: rows
-                for month, rows in sorted(months.items(), key=lambda item: item[0] or "~")
-            },
-            length_bounds=(bounds.least, bounds.most),
-        )
-
-
-def _count(values: pa.Array) -> Counter[str]:
-    counts = pc.value_counts(values)
-    return Counter(
-        dict(zip(counts.field("values").to_pylist(), counts.field("counts").to_pylist(), strict=True))
-    )
-
-
-def _bytes(text: str) -> int:
-    return int(float(text[:-2]) * _UNITS[text[-2:]])

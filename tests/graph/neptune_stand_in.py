@@ -1,4 +1,4 @@
-"""What stands in for Neptune's data plane: the loader's two requests over HTTP, and its checks of the files.
+"""What stands in for Neptune's data plane: the loader's requests over HTTP, with its checks, and questions.
 
 It reads the files from S3 as the loader would, and refuses what the user guide says is refused: unknown
 system columns, values that are not of their column's type, ids that come twice, edges to no node.
@@ -11,9 +11,12 @@ import http.server
 import json
 import re
 import threading
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exchange_support import lines_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _SYSTEM = {
     "opencypher": ({":ID", ":LABEL"}, {":ID", ":START_ID", ":END_ID", ":TYPE"}),
@@ -40,6 +43,7 @@ class Neptune:
         self.loads: dict[str, dict[str, Any]] = {}
         self.nodes: set[str] = set()
         self.edges: set[str] = set()
+        self.answer: Callable[[str, dict[str, Any]], list[dict[str, Any]]] = lambda _cypher, _values: []
 
     def start(self, asked: dict[str, Any]) -> dict[str, Any]:
         self.asked.append(asked)
@@ -114,6 +118,10 @@ def serve(neptune: Neptune) -> http.server.ThreadingHTTPServer:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if self.path == "/opencypher":
+                values = json.loads(body.get("parameters", "{}"))
+                self._answer(True, lambda: {"results": neptune.answer(body["query"], values)})
+                return
             self._answer(self.path == "/loader", lambda: neptune.start(body))
 
         def do_GET(self) -> None:

@@ -20,9 +20,10 @@ from graph_support import predict, reviews, row_by_row, workspace_of
 from shelfcheck import api
 from shelfcheck.cli.main import cli
 from shelfcheck.errors import UsageError, WorkspaceError
-from shelfcheck.graph.index import CypherError, GraphIndex, ensure_index, refuse_writes
+from shelfcheck.graph.index import CypherError, GraphIndex, ensure_index
 from shelfcheck.graph.load_bolt import load_bolt
 from shelfcheck.graph.queries import GraphQueries, minus, union
+from shelfcheck.graph.reading import refuse_writes
 from shelfcheck.graph.reference import QUESTIONS
 from shelfcheck.graph.store import open_graph
 from shelfcheck.progress import NullProgress

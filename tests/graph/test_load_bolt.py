@@ -11,7 +11,8 @@ from exchange_support import CATEGORIES, small_graph
 
 from shelfcheck.errors import UsageError
 from shelfcheck.graph import load_bolt as loading
-from shelfcheck.graph.load_bolt import LoadError, load_bolt, statement
+from shelfcheck.graph.bolt import ServerError
+from shelfcheck.graph.load_bolt import load_bolt, statement
 from shelfcheck.graph.neptune_lint import lacks
 from shelfcheck.graph.property_graph import EDGE_KINDS, NODE_KINDS, PREDICTED_KIND, tables
 from shelfcheck.graph.reference import QUESTIONS
@@ -106,9 +107,9 @@ def test_a_server_gets_the_graph_once_however_often_it_is_loaded(server, ask, tm
     # Edges whose nodes are not there are told.
     edges = pa.table({"customer_id": ["nobody"], "review_id": ["R0001"]})
     pq.write_table(edges, both.edges("wrote"))
-    with pytest.raises(LoadError, match="merged 0 of 1 rows"):
+    with pytest.raises(ServerError, match="merged 0 of 1 rows"):
         load(both, server)
-    with pytest.raises(LoadError, match="password"):
+    with pytest.raises(ServerError, match="password"):
         load(graph, server, password="wrong")  # noqa: S106
 
 
@@ -116,7 +117,7 @@ def test_a_server_that_is_not_there_is_told(tmp_path):
     graph = small_graph(tmp_path / "graph", reviews=5)
     with socket.socket() as taken:  # bound, and not listening
         taken.bind(("127.0.0.1", 0))
-        with pytest.raises(LoadError, match="Is the server up"):
+        with pytest.raises(ServerError, match="Is the server up"):
             load_bolt(graph, f"bolt://127.0.0.1:{taken.getsockname()[1]}", NullProgress())
     with pytest.raises(UsageError, match="bolt://"):
         load_bolt(graph, "http://127.0.0.1:1", NullProgress())

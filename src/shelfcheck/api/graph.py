@@ -1,4 +1,4 @@
-"""The review graph: graph_build, graph_analyse."""
+"""The review graph: graph_build, graph_query, graph_analyse."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from shelfcheck.config import Settings
     from shelfcheck.graph.predictions import AddedPredictions
     from shelfcheck.graph.store import Graph
     from shelfcheck.progress import Progress
@@ -112,22 +113,39 @@ def graph_build(
 
 def graph_query(
     workspace: str | Path,
-    cypher: str,
+    cypher: str | None = None,
     parameters: Mapping[str, Any] | None = None,
     *,
+    question: str | None = None,
+    server: str | None = None,
+    user: str | None = None,
+    password: str | None = None,
+    database: str | None = None,
+    endpoint: str | None = None,
+    region: str | None = None,
+    timeout: float = 300.0,
+    for_neptune: bool = False,
     config: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     force: bool = False,
 ) -> pa.Table:
-    """Ask the graph a question in openCypher, by an embedded index that is made where it is stale.
-
-    `graph.queries.GraphQueries` asks the common questions without an index, and faster.
+    """Ask the graph: in openCypher, of an embedded index or of a server; or one of the common questions.
 
     Args:
-        workspace: the folder with the graph.
-        cypher: a query that reads.
-        parameters: values of its `$name` parameters.
+        workspace: the folder with the graph; not looked at when a server is asked.
+        cypher: a query that reads. The index that answers it is made where it is stale.
+        parameters: values of its `$name` parameters, or arguments of the question.
+        question: instead of `cypher`, a method of `graph.queries.GraphQueries`, which DuckDB answers from
+            the tables, without an index.
+        server: address of a Bolt server that the graph was loaded into, or `neptune`; None asks the index.
+        user: Bolt: None for a server that asks for none.
+        password: Bolt: of that user.
+        database: Bolt: None for the server's default.
+        endpoint: Neptune: `https://CLUSTER:8182`.
+        region: Neptune: of the cluster; None takes that of the AWS configuration.
+        timeout: seconds after which a server's answer is no longer waited for.
+        for_neptune: refuse what Neptune's openCypher lacks, whoever answers.
         config: as for `run`.
         overrides: as for `run`.
         progress: as for `run`.
@@ -137,25 +155,65 @@ def graph_query(
         A column for each thing that the query returns.
 
     Raises:
-        ShelfcheckError: there is no graph, the extra `graph` is not installed, or the query is no question.
+        ShelfcheckError: there is no graph, an extra is not installed, the query is no question, or the
+            server refuses or does not answer.
     """
-    from shelfcheck.graph.index import GraphIndex, ensure_index, refuse_writes  # noqa: PLC0415
-    from shelfcheck.graph.store import open_graph  # noqa: PLC0415 - loads pyarrow
+    if (cypher is None) == (question is None):
+        raise UsageError("Give a query in openCypher, or the name of a question (--question NAME).")
+    told = progress or NullProgress()
+    if question is not None:
+        if server is not None or for_neptune:
+            raise UsageError("A question by name is answered from the tables: leave out --server.")
+        settings = resolve(config, overrides, workspace).settings
+        return _asked_by_name(Workspace(workspace), question, parameters or {}, settings, told)
+    if cypher is None:
+        raise AssertionError  # one of both is given
+    from shelfcheck.graph.reading import refuse_writes  # noqa: PLC0415 - loads pyarrow
 
     refuse_writes(cypher)  # before an index is built for nothing
+    if for_neptune:
+        from shelfcheck.graph.neptune_lint import check_for_neptune  # noqa: PLC0415
+
+        check_for_neptune(cypher)
+    if server is not None:
+        from shelfcheck.graph import ask_server  # noqa: PLC0415
+
+        if server != "neptune":
+            return ask_server.ask_bolt(
+                server,
+                cypher,
+                parameters,
+                user=user,
+                password=password,
+                database=database,
+                timeout=timeout,
+            )
+        if endpoint is None:
+            raise UsageError("Neptune needs its endpoint: --endpoint https://CLUSTER:8182.")
+        return ask_server.ask_neptune(endpoint, cypher, parameters, region=region, timeout=timeout)
+    from shelfcheck.graph.index import GraphIndex, ensure_index  # noqa: PLC0415
+    from shelfcheck.graph.store import open_graph  # noqa: PLC0415
+
     home = Workspace(workspace)
+    home.told = progress or NullProgress()
     settings = resolve(config, overrides, workspace).settings
     memory, threads = settings.graph.index_memory, settings.run.threads
     file = ensure_index(
-        open_graph(home),
-        home.root / "cache",
-        progress or NullProgress(),
-        memory=memory,
-        threads=threads,
-        rebuild=force,
+        open_graph(home), home.root / "cache", told, memory=memory, threads=threads, rebuild=force
     )
     with GraphIndex(file, memory, threads) as index:
         return index.query(cypher, parameters)
+
+
+def _asked_by_name(
+    workspace: Workspace, question: str, given: Mapping[str, Any], settings: Settings, progress: Progress
+) -> pa.Table:
+    from shelfcheck.graph.queries import GraphQueries, ask_by_name  # noqa: PLC0415 - loads pyarrow
+    from shelfcheck.graph.store import open_graph  # noqa: PLC0415
+
+    run = settings.run
+    with GraphQueries(open_graph(workspace), run.memory_limit, run.threads, progress) as ask:
+        return ask_by_name(ask, question, given)
 
 
 def _why_no_out_of_fold(workspace: Workspace) -> str | None:

@@ -11,6 +11,7 @@ import click
 from shelfcheck import api
 from shelfcheck.cli import options
 from shelfcheck.cli.tables import show
+from shelfcheck.graph.bolt import PASSWORD_VARIABLE
 
 
 @click.command(
@@ -24,7 +25,12 @@ Examples:
 )
 @click.option("--to", required=True, help="Address of a Bolt server, such as bolt://HOST:7687, or neptune.")
 @click.option("--model", "models", multiple=True, help="Whose predictions; all when not given. Repeatable.")
-@click.option("--user", help="Bolt: user; the password is read from SHELFCHECK_GRAPH_PASSWORD.")
+@click.option(
+    "--user",
+    envvar="SHELFCHECK_GRAPH_USER",
+    show_envvar=True,
+    help="Bolt: user; the password is read from SHELFCHECK_GRAPH_PASSWORD.",
+)
 @click.option("--database", help="Bolt: database; the server's default when not given.")
 @click.option(
     "--batch", type=click.IntRange(1), default=2000, show_default=True, help="Bolt: rows a transaction."
@@ -63,7 +69,7 @@ def load(
     """
     from shelfcheck.cli.progress import ConsoleProgress  # noqa: PLC0415 - loads rich's bars
 
-    more["password"] = os.environ.get("SHELFCHECK_GRAPH_PASSWORD")
+    more["password"] = os.environ.get(PASSWORD_VARIABLE)
     with ConsoleProgress(quiet=quiet) as progress:
         loaded = api.graph_load(workspace, to, models=models or None, progress=progress, **more)
     told = asdict(loaded)

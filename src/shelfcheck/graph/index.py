@@ -7,20 +7,16 @@ is part of the name: a new version makes a new index.
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import json
-import re
-import shutil
-import uuid
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, Self
 
-from shelfcheck.errors import MissingExtraError, ShelfcheckError, UsageError, WorkspaceError
+from shelfcheck.errors import MissingExtraError, ShelfcheckError
+from shelfcheck.graph.cached import made_once
+from shelfcheck.graph.reading import refuse_writes
 from shelfcheck.graph.store import EDGES, NODES, PREDICTED_SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     import pyarrow as pa
@@ -57,17 +53,6 @@ RELATIONSHIPS: Final = {
     "predicted": ("PREDICTED", "Review", "Category"),
 }
 """Type of each table of edges, and the labels that it leads from and to."""
-
-_READING: Final = {"MATCH", "OPTIONAL", "WITH", "UNWIND", "RETURN"}
-# fmt: off
-_WRITING: Final = frozenset({
-    "ALTER", "ATTACH", "BEGIN", "CALL", "CHECKPOINT", "COMMENT", "COMMIT", "COPY", "CREATE", "DELETE",
-    "DETACH", "DROP", "EXPORT", "FOREACH", "IMPORT", "INSERT", "INSTALL", "LOAD", "MERGE", "REMOVE",
-    "ROLLBACK", "SET", "UNINSTALL", "UPDATE", "USE",
-})
-# fmt: on
-_QUOTED: Final = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|`[^`]*`|//[^\n]*|/\*.*?\*/""", re.DOTALL)
-_WORD: Final = re.compile(r"(?<![\w.$:])[A-Za-z_]\w*")
 
 
 class CypherError(ShelfcheckError):
@@ -150,47 +135,13 @@ def ensure_index(
         CypherError: it needs more memory.
     """
     ladybug = _ladybug()
-    home = cache / "graph_index"
-    described = json.dumps([graph.fingerprint, _VERSION, ladybug.__version__])
-    target = home / hashlib.sha256(described.encode()).hexdigest()[:12]
-    if (target / _FILE).exists() and not rebuild:
-        return target / _FILE
-    home.mkdir(parents=True, exist_ok=True)
-    with _locked(home):
-        aside = home / f".building-{uuid.uuid4().hex[:8]}"
-        aside.mkdir()
-        try:
-            _load(graph, aside / _FILE, progress, memory, threads)
-            for other in home.iterdir():  # of other graphs, or left by a build that was killed
-                if other.is_dir() and other != aside:
-                    shutil.rmtree(other, ignore_errors=True)
-            aside.rename(target)
-        finally:
-            shutil.rmtree(aside, ignore_errors=True)
-    return target / _FILE
-
-
-def refuse_writes(cypher: str) -> None:
-    """Let only queries pass that read.
-
-    What the engine would refuse in a read-only database is not all: `COPY (…) TO` writes files.
-
-    Raises:
-        UsageError: a query that is empty, starts with something else than reading, or names a clause that
-            writes, loads or calls.
-    """
-    bare = _QUOTED.sub(" '' ", cypher)
-    words = [word.upper() for word in _WORD.findall(bare)]
-    if not words or words[0] not in _READING:
-        raise UsageError("A query starts with MATCH, OPTIONAL MATCH, WITH, UNWIND or RETURN.")
-    if ";" in bare.strip().rstrip(";"):
-        raise UsageError("Ask one query at a time.")
-    writing = next((word for word in words if word in _WRITING), None)
-    if writing is not None:
-        raise UsageError(
-            f"The graph is read only, and {writing} is no reading clause. "
-            "If it is the name of something in the query, write it in `backticks`."
-        )
+    return made_once(
+        cache / "graph_index",
+        [graph.fingerprint, _VERSION, ladybug.__version__],
+        _FILE,
+        lambda file: _load(graph, file, progress, memory, threads),
+        rebuild=rebuild,
+    )
 
 
 def _load(graph: Graph, file: Path, progress: Progress, memory: str, threads: int) -> None:
@@ -255,13 +206,3 @@ def _ladybug() -> Any:
     except ImportError as error:
         raise MissingExtraError("Asking the graph in Cypher", "graph") from error
     return ladybug
-
-
-@contextmanager
-def _locked(home: Path) -> Iterator[None]:
-    with (home / ".lock").open("a") as handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise WorkspaceError(f"{home}: another process is building the index. Wait for it.") from error
-        yield

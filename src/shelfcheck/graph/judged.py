@@ -11,9 +11,9 @@ from __future__ import annotations
 def judged(predicted: str = "predicted", reviewed: str = "reviewed", assigned: str = "assigned") -> str:
     """The query of every review that has a prediction and a product with a category.
 
-    Columns: `review_id`, `product_id`, `model`, `assigned` (the predicted category where the product is or was
-    in it, else the one of its latest reviews), `predicted` (the likeliest), `confidence` (of it, 0..1) and
-    `current` (the category of its latest reviews). A mismatch is a row whose `assigned` is not `predicted`.
+    Columns: `review_id`, `product_id`, `model`, `assigned` (the predicted category where the product is or
+    was in it, else the one of its latest reviews), `predicted` (the likeliest), `confidence` (of it, 0..1)
+    and `current` (the category of its latest reviews). In a mismatch, `assigned` is not `predicted`.
 
     Args:
         predicted: name of the table of predictions, of one model or of several.

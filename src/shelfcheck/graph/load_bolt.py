@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from shelfcheck.errors import MissingExtraError, ShelfcheckError, UsageError
+from shelfcheck.errors import UsageError
+from shelfcheck.graph.bolt import ServerError, bolt_session
 from shelfcheck.graph.property_graph import NODE_KINDS, NodeKind, tables
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from shelfcheck.graph.store import Graph
     from shelfcheck.progress import Progress
 
-SCHEMES: Final = ("bolt", "bolt+s", "bolt+ssc", "neo4j", "neo4j+s", "neo4j+ssc")
 DEFAULT_BATCH: Final = 2_000
 
 # Each server has its own words for it; the first that it takes counts.
@@ -30,10 +30,6 @@ _KEYS: Final = (
     "CREATE CONSTRAINT ON (n:{label}) ASSERT n.{key} IS UNIQUE",  # Memgraph, Neo4j 3
     "CREATE INDEX ON :{label}({key})",
 )
-
-
-class LoadError(ShelfcheckError):
-    """A server refused the graph, or does not answer."""
 
 
 @dataclass(frozen=True)
@@ -79,37 +75,20 @@ def load_bolt(
     Raises:
         UsageError: the address is none of Bolt's, or the graph lacks a model.
         MissingExtraError: the driver is not installed.
-        LoadError: the server does not answer, refuses, or did not merge every row.
+        ServerError: the server does not answer, refuses, or did not merge every row.
     """
-    if address.partition("://")[0] not in SCHEMES:
-        raise UsageError(f"{address!r} is no address of a Bolt server, such as bolt://localhost:7687.")
     if batch < 1:
         raise UsageError("A batch must hold at least one row.")
-    try:
-        import neo4j  # noqa: PLC0415 - an extra
-        from neo4j.exceptions import DriverError, Neo4jError  # noqa: PLC0415
-    except ImportError as error:
-        raise MissingExtraError("Loading over Bolt", "graph") from error
     found = tables(graph, models)
-    auth = None if user is None else (user, password or "")
-    try:
-        with (
-            neo4j.GraphDatabase.driver(
-                address, auth=auth, max_transaction_retry_time=retry_seconds, connection_timeout=15.0
-            ) as driver,
-            driver.session(database=database) as session,
-        ):
-            server = str(driver.get_server_info().agent)
-            without = tuple(kind.label for kind in NODE_KINDS if not _with_key(session, kind))
-            progress.start(f"Loading into {server}", sum(table.rows for table in found))
-            rows = {table.name: _merge(session, table, batch, progress) for table in found}
-            progress.finish()
-    except Neo4jError as error:
-        hint = " Check --user, and the password." if "ecurity" in str(error.code) else ""
-        raise LoadError(f"{address}: {error.message or error}{hint}") from error
-    except (DriverError, OSError, ValueError) as error:  # ValueError: an address that cannot be read
-        raise LoadError(f"{address}: {error}. Is the server up, and does it speak Bolt there?") from error
-    return BoltLoad(server, rows, without)
+    with bolt_session(
+        address, user=user, password=password, database=database, retry_seconds=retry_seconds
+    ) as opened:
+        session = opened.neo4j
+        without = tuple(kind.label for kind in NODE_KINDS if not _with_key(session, kind))
+        progress.start(f"Loading into {opened.agent}", sum(table.rows for table in found))
+        rows = {table.name: _merge(session, table, batch, progress) for table in found}
+        progress.finish()
+    return BoltLoad(opened.agent, rows, without)
 
 
 def statement(kind: Kind) -> str:
@@ -154,7 +133,7 @@ def _merge(session: Any, table: Table, rows: int, progress: Progress) -> int:
             sent = _parameters(table.kind, read.slice(start, rows))
             came = session.execute_write(_run, statement(table.kind), sent)
             if came != len(sent):
-                raise LoadError(
+                raise ServerError(
                     f"{table.name}: the server merged {came:,} of {len(sent):,} rows: the nodes of others "
                     "are not there. Load again, and let nothing remove nodes meanwhile."
                 )

@@ -47,12 +47,13 @@ class NeptuneLoad:
     seconds: int
 
 
-def neptune_client(endpoint: str, region: str | None = None) -> Any:
+def neptune_client(endpoint: str, region: str | None = None, read_timeout: float = 60.0) -> Any:
     """A boto3 client of a cluster's data plane.
 
     Args:
         endpoint: `https://CLUSTER:8182`.
         region: of the cluster; None takes that of the AWS configuration.
+        read_timeout: seconds that an answer may take.
 
     Raises:
         MissingExtraError: boto3 is not installed.
@@ -63,11 +64,11 @@ def neptune_client(endpoint: str, region: str | None = None) -> Any:
         from botocore.config import Config  # noqa: PLC0415
         from botocore.exceptions import BotoCoreError  # noqa: PLC0415
     except ImportError as error:
-        raise MissingExtraError("Loading into Neptune", "aws") from error
+        raise MissingExtraError("Speaking to Neptune", "aws") from error
     if not endpoint.startswith(("https://", "http://")):
         raise UsageError(f"{endpoint!r} is no endpoint of Neptune, such as https://my-cluster:8182.")
     # Starting a load is never repeated unseen: a second one would be queued behind the first.
-    config = Config(retries={"total_max_attempts": 1}, connect_timeout=15, read_timeout=60)
+    config = Config(retries={"total_max_attempts": 1}, connect_timeout=15, read_timeout=read_timeout)
     try:
         return boto3.client("neptunedata", endpoint_url=endpoint, region_name=region, config=config)
     except (BotoCoreError, ValueError) as error:
@@ -128,7 +129,7 @@ def start_load(
     try:
         answer = client.start_loader_job(**asked)
     except (ClientError, BotoCoreError) as error:
-        raise NeptuneError(f"Neptune did not start to load {source}: {_said(error)}") from error
+        raise NeptuneError(f"Neptune did not start to load {source}: {said(error)}") from error
     return str(answer["payload"]["loadId"])
 
 
@@ -176,7 +177,7 @@ def _status(client: Any, load_id: str, poll_seconds: float, **more: Any) -> dict
         except (ClientError, BotoCoreError) as error:
             if lost == _LOST_POLLS or _is_final(error):
                 raise NeptuneError(
-                    f"Load {load_id}: its status cannot be asked for: {_said(error)} "
+                    f"Load {load_id}: its status cannot be asked for: {said(error)} "
                     f"It may go on in Neptune: follow it with --load-id {load_id}."
                 ) from error
             time.sleep(poll_seconds)
@@ -213,7 +214,8 @@ def _failure(client: Any, load_id: str, overall: dict[str, Any], poll_seconds: f
     return "\n".join([said, *lines, "A load with the same source and mode AUTO goes on where it stopped."])
 
 
-def _said(error: Exception) -> str:
+def said(error: Exception) -> str:
+    """What Neptune, or the client, says of a failure, with the fix where credentials are missing."""
     response: dict[str, Any] = getattr(error, "response", {})
     message = response.get("detailedMessage") or response.get("Error", {}).get("Message") or str(error)
     if "credentials" in message.lower():

@@ -9,20 +9,27 @@ Each question has one order of rows, so the same graph gives the same table.
 
 from __future__ import annotations
 
+import inspect
 import os
 import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Self
 
 from shelfcheck.errors import UsageError
+from shelfcheck.graph.alike import WEIGHT_ONE, ensure_words
 from shelfcheck.graph.build import quoted
 from shelfcheck.graph.judged import judged
 from shelfcheck.graph.store import EDGES, NODES, OUT_OF_FOLD_MODEL
 from shelfcheck.interrupts import deferred
+from shelfcheck.progress import NullProgress
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import pyarrow as pa
 
     from shelfcheck.graph.store import Graph
+    from shelfcheck.progress import Progress
 
 CURRENT: Final = """
     (SELECT review_id, product_id, confidence, {'category': assigned} AS assigned,
@@ -37,13 +44,22 @@ class GraphQueries:
         graph: the graph.
         memory_limit: e.g. `1GB`, past which the engine goes to disk.
         threads: worker threads; 0 takes all processors.
+        progress: told how far the words are weighed that `reviewed_alike` needs once for a graph.
     """
 
-    def __init__(self, graph: Graph, memory_limit: str = "1GB", threads: int = 0) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        memory_limit: str = "1GB",
+        threads: int = 0,
+        progress: Progress | None = None,
+    ) -> None:
         with deferred():  # DuckDB's module aborts the process when Ctrl-C comes while it is loaded
             from shelfcheck.engines.duckdb import DuckDB  # noqa: PLC0415 - loads DuckDB
 
         self.graph = graph
+        self._progress = progress or NullProgress()
+        self._words: Path | None = None
         self._spill = tempfile.TemporaryDirectory(prefix="shelfcheck-")
         self._engine = DuckDB(self._spill.name, memory_limit, threads or os.cpu_count() or 1)
         for name in NODES:
@@ -119,7 +135,7 @@ class GraphQueries:
         )
 
     def neighbours(self, product_id: str, limit: int | None = None) -> pa.Table:
-        """Products that were bought by the customers of a product.
+        """Products that were bought by the customers of a product; `reviewed_alike` are its other neighbours.
 
         Args:
             product_id: the product.
@@ -144,6 +160,51 @@ class GraphQueries:
             ) USING (product_id)
             ORDER BY common_customers DESC, product_id LIMIT {_limit(limit)}
             """,  # noqa: S608 - a number
+            product_id=product_id,
+        )
+
+    def reviewed_alike(self, product_id: str, limit: int | None = 20) -> pa.Table:
+        """Products whose reviews speak by the same words, the rare ones above all.
+
+        A product with one short review is near to others by chance. How it is reckoned stands in
+        `graph.alike`; its table is made at the first such question to a graph, which takes a while.
+
+        Args:
+            product_id: the product.
+            limit: most rows; all that share a word when None.
+
+        Returns:
+            `product_id`, `title`, `category` (its own now), `similarity` (cosine, 0..1), `words` (that both
+            speak by, at most five, those that weigh most first), by similarity, most first, then id.
+
+        Raises:
+            WorkspaceError: the workspace's cache cannot be written to, or another process writes it.
+        """
+        if self._words is None:
+            cache = self.graph.cache or Path(self._spill.name)
+            self._words = ensure_words(self.graph, cache, self._engine, self._progress)
+            self._view("spoken_words", [self._words])
+        return self._ask(
+            f"""
+            WITH own AS (SELECT word, weight FROM spoken_words WHERE product_id = $product_id),
+            common AS (
+                SELECT s.product_id, s.word, CAST(s.weight AS BIGINT) * own.weight AS shared
+                FROM spoken_words s JOIN own USING (word) WHERE s.product_id <> $product_id
+            ),
+            nearest AS (
+                SELECT product_id, CAST(sum(shared) AS BIGINT) AS shared FROM common GROUP BY product_id
+                ORDER BY shared DESC, product_id LIMIT {_limit(limit)}
+            )
+            SELECT n.product_id, p.title, a.category, n.shared / {WEIGHT_ONE**2}.0 AS similarity, w.words
+            FROM nearest n JOIN products p USING (product_id)
+            LEFT JOIN assigned a ON a.product_id = n.product_id AND a.current
+            JOIN (
+                SELECT product_id,
+                    array_to_string(list(word ORDER BY shared DESC, word)[1:5], ', ') AS words
+                FROM common SEMI JOIN nearest USING (product_id) GROUP BY product_id
+            ) w USING (product_id)
+            ORDER BY n.shared DESC, n.product_id
+            """,  # noqa: S608 - numbers
             product_id=product_id,
         )
 
@@ -215,6 +276,60 @@ class GraphQueries:
     def _view(self, name: str, files: list[Any]) -> None:
         listed = ", ".join(quoted(file) for file in files)
         self._engine.run(f"CREATE VIEW {name} AS SELECT * FROM read_parquet([{listed}])")  # noqa: S608
+
+
+COMMON_QUESTIONS: Final = (
+    "products_of_category",
+    "mismatches",
+    "neighbours",
+    "reviewed_alike",
+    "customer_history",
+    "category_confusion",
+)
+"""Methods of `GraphQueries` that can be asked by name."""
+
+
+def ask_by_name(ask: GraphQueries, question: str, arguments: Mapping[str, Any]) -> pa.Table:
+    """Ask one of COMMON_QUESTIONS.
+
+    Args:
+        ask: the open graph.
+        question: its name; a `-` counts as `_`.
+        arguments: by name, as the method has them.
+
+    Raises:
+        UsageError: there is no such question, or it does not take these arguments.
+    """
+    name = question.replace("-", "_")
+    if name not in COMMON_QUESTIONS:
+        raise UsageError(f"There is no question {question!r}; there are {', '.join(COMMON_QUESTIONS)}.")
+    method = getattr(ask, name)
+    taken = inspect.signature(method, eval_str=False).parameters
+    lacking = [one.name for one in taken.values() if one.default is one.empty and one.name not in arguments]
+    unknown = [given for given in arguments if given not in taken]
+    if lacking or unknown:
+        said = f"it needs {', '.join(lacking)}" if lacking else f"it has no {', '.join(unknown)}"
+        raise UsageError(
+            f"{name}: {said}. Its arguments are {', '.join(taken)}; give them as -p NAME=VALUE, "
+            "a number as -p NAME:=VALUE."
+        )
+    for given, value in arguments.items():
+        kinds = _KINDS[str(taken[given].annotation)]
+        if not isinstance(value, kinds) or isinstance(value, bool):
+            raise UsageError(
+                f"{name}: {given} == {value!r}, must be {'a text' if str in kinds else 'a number'}; "
+                "a number is given as -p NAME:=VALUE."
+            )
+    answer: pa.Table = method(**arguments)
+    return answer
+
+
+_KINDS: Final[dict[str, tuple[type, ...]]] = {
+    "str": (str,),
+    "float": (float, int),
+    "int | None": (int, type(None)),
+}
+"""What an argument may be, by how the methods declare it."""
 
 
 def union(first: pa.Table, second: pa.Table, key: str) -> pa.Table:

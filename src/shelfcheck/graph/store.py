@@ -107,12 +107,14 @@ class Graph:
         fingerprint: equal means that nodes, edges and predictions are equal.
         manifest: how nodes and edges were made, with their counts.
         predictions: model -> file of its predictions.
+        cache: folder for what can be made from the graph again, if it has one.
     """
 
     folder: Path
     fingerprint: str
     manifest: Manifest
     predictions: Mapping[str, Path] = field(default_factory=dict)
+    cache: Path | None = None
 
     def nodes(self, name: str) -> Path:
         """The file of a table of NODES.
@@ -173,7 +175,7 @@ def open_graph(workspace: Workspace) -> Graph:
             found[model] = home / f"{PREDICTED}.parquet"
             fingerprints.append(made.fingerprint)
     fingerprint = hashlib.sha256(json.dumps(fingerprints).encode()).hexdigest()
-    return Graph(folder, fingerprint, manifest, found)
+    return Graph(folder, fingerprint, manifest, found, workspace.root / "cache")
 
 
 def prediction_manifests(workspace: Workspace) -> dict[str, Manifest]:

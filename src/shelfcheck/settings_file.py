@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shelfcheck.config import Settings, flatten, validate
 from shelfcheck.errors import ConfigError, UsageError
+from shelfcheck.urls import is_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -51,15 +52,12 @@ def resolve(
     """
     values: dict[str, Any] = {}
     origins: dict[str, str] = {}
-    remembered = Path(workspace) / REMEMBERED_FILE if workspace is not None else None
     if config is None and Path(DEFAULT_FILE).exists():
         config = DEFAULT_FILE
-    for file in (remembered, Path(config) if config is not None else None):
-        if file is None or (file == remembered and not file.exists()):
-            continue
-        for key, value in _leaves(_read(file)):
+    for file, text in (_remembered(workspace), _given(config)):
+        for key, value in _leaves(_parsed(text, file)):
             _set(values, key, value)
-            origins[key] = str(file)
+            origins[key] = file
     for key, value in (overrides or {}).items():
         if value is not None:
             _set(values, key, value)
@@ -137,14 +135,46 @@ def _order(key: str) -> tuple[int, int, str]:
     return top, key.count("."), key.rpartition(".")[0]
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _remembered(workspace: str | Path | None) -> tuple[str, str]:
+    """The file of settings that a workspace remembers, and its text; empty where there is none."""
+    if workspace is not None and is_store(str(workspace)):
+        return _stored(str(workspace).rstrip("/"), REMEMBERED_FILE) or ("", "")
+    if workspace is None or not (Path(workspace) / REMEMBERED_FILE).exists():
+        return "", ""
+    return _given(Path(workspace) / REMEMBERED_FILE)
+
+
+def _stored(home: str, name: str) -> tuple[str, str] | None:
+    """A file of an object store, and its text; None where there is none."""
+    from shelfcheck.stores import open_store  # noqa: PLC0415 - an extra, and slow to load
+
+    found = open_store(home).get(name)
+    return None if found is None else (f"{home}/{name}", found.data.decode(errors="replace"))
+
+
+def _given(config: str | Path | None) -> tuple[str, str]:
+    if config is None:
+        return "", ""
+    home, _, name = str(config).rpartition("/")
+    if is_store(home):
+        stored = _stored(home, name)
+        if stored is None:
+            raise ConfigError(f"{config}: no such file. Check the URL.")
+        return stored
     try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
+        return str(config), Path(config).read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ConfigError(
-            f"{file}: no such file. You can write one by running: shelfcheck config > {file}"
+            f"{config}: no such file. You can write one by running: shelfcheck config > {config}"
         ) from error
-    except (OSError, tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{config}: cannot be read as TOML: {error}") from error
+
+
+def _parsed(text: str, file: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{file}: cannot be read as TOML: {error}") from error
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,7 @@ class Context:
         settings: all settings.
         progress: told how far the work is.
         cache: a folder for what can be made again; made when something is put there.
+        workspace: where all of it is, for a stage that looks at more than its inputs.
     """
 
     inputs: Mapping[str, Path]
@@ -51,6 +52,7 @@ class Context:
     settings: Settings
     progress: Progress
     cache: Path
+    workspace: Workspace
 
 
 @dataclass(frozen=True)
@@ -69,6 +71,7 @@ class Stage:
             tells them.
         version: raised when the same inputs give another result.
         main: whether `shelfcheck run` makes it.
+        parts: of those of `needs` that are not read whole, patterns of the files that are.
     """
 
     name: str
@@ -81,17 +84,37 @@ class Stage:
     watches: tuple[str, ...] | Callable[[Settings], tuple[str, ...]] = ()
     version: int = 1
     main: bool = True
+    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class StageResult:
-    """How a stage ended: run or fresh, its seconds, its counts and its folder."""
+    """How a stage ended: run or fresh, its seconds, its counts and its folder.
+
+    Attributes:
+        stage: its name.
+        fresh: whether it was skipped.
+        seconds: it took, or had taken when it was run.
+        counts: what it told.
+        place: its folder as people know it: a path, or a URL.
+        workspace: where the folder is.
+    """
 
     stage: str
     fresh: bool
     seconds: float
     counts: dict[str, Any]
-    folder: Path
+    place: str
+    workspace: Workspace
+
+    @property
+    def folder(self) -> Path:
+        """The folder on the local disk; fetched from an object store where it is not here yet."""
+        return self.workspace.path(self.stage, made_by="shelfcheck run")
+
+    def file(self, name: str) -> Path:
+        """One file of the folder; of an object store, no other is fetched."""
+        return self.workspace.path(self.stage, made_by="shelfcheck run", only=(name,)) / name
 
 
 def run_stage(
@@ -120,15 +143,23 @@ def run_stage(
     """
     inputs, fingerprint = plan(stage, workspace, settings, sources, absent)
     manifest = workspace.manifest(stage.name)
-    if not force and manifest is not None and manifest.fingerprint == fingerprint:
-        folder = workspace.root / stage.name / manifest.folder
-        if folder.is_dir():
-            return StageResult(stage.name, True, manifest.seconds, manifest.counts, folder)  # noqa: FBT003
-    folders = {name: workspace.path(name, made_by="shelfcheck run") for name in inputs if name in stage.needs}
+    if not force:
+        fresh = manifest is not None and manifest.fingerprint == fingerprint and workspace.holds(manifest)
+        standing = manifest if fresh else workspace.resume(stage.name, fingerprint)
+        if standing is not None:
+            place = f"{workspace.place}/{stage.name}/{standing.folder}"
+            return StageResult(stage.name, fresh, standing.seconds, standing.counts, place, workspace)
+    folders = {
+        name: workspace.path(name, made_by="shelfcheck run", only=stage.parts.get(name, ()))
+        for name in inputs
+        if name in stage.needs
+    }
     folders |= {name: workspace.root / name for name in inputs if name in _watched(stage, settings)}
     started = time.perf_counter()
     with workspace.writing(stage.name) as out:
-        counts = dict(stage.run(Context(folders, sources, out, settings, progress, workspace.root / "cache")))
+        cache = workspace.root / "cache"
+        context = Context(folders, sources, out, settings, progress, cache, workspace)
+        counts = dict(stage.run(context))
         seconds = time.perf_counter() - started
         interrupts.check()
         made = Manifest(
@@ -142,7 +173,8 @@ def run_stage(
             created=utc_now(),
         )
         folder = workspace.publish(out, made)
-    return StageResult(stage.name, False, seconds, counts, folder)  # noqa: FBT003
+    place = f"{workspace.place}/{stage.name}/{folder.name}"
+    return StageResult(stage.name, False, seconds, counts, place, workspace)  # noqa: FBT003
 
 
 def plan(
@@ -164,13 +196,14 @@ def plan(
             continue
         if manifest is None:
             raise WorkspaceError(
-                f"{workspace.root}: {stage.name} needs {name}, which is not here yet. "
-                f"Run: shelfcheck run --source ... --workspace {workspace.root}"
+                f"{workspace.place}: {stage.name} needs {name}, which is not here yet. "
+                f"Run: shelfcheck run --source ... --workspace {workspace.place}"
             )
         inputs[name] = manifest.fingerprint
     for name in _watched(stage, settings):
-        if (workspace.root / name).is_file():
-            inputs[name] = hashlib.sha256((workspace.root / name).read_bytes()).hexdigest()
+        file = workspace.file(name)
+        if file.is_file():
+            inputs[name] = hashlib.sha256(file.read_bytes()).hexdigest()
     if sources:
         inputs["sources"] = _hash([source.fingerprint for source in sources])
     described = {

@@ -4,6 +4,8 @@ An artefact `name` is a folder `name/<fingerprint>/` and beside it `name/manifes
 names the folder that holds. A stage writes into `.tmp/`, the folder is moved into place, and the
 manifest is replaced last in one atomic step; whoever reads goes through the manifest and so never
 sees half an artefact. What a killed run leaves in `.tmp/` is removed by the next one.
+
+`Workspace` is one on the local disk; `remote_workspace.open_workspace` opens one wherever it is.
 """
 
 from __future__ import annotations
@@ -20,9 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shelfcheck.errors import WorkspaceError
+from shelfcheck.progress import NullProgress, Progress
+from shelfcheck.urls import is_url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 MANIFEST = "manifest.json"
 _TEMPORARY = ".tmp"
@@ -44,6 +48,7 @@ class Manifest:
         counts: rows and other numbers worth telling.
         seconds: wall time of the stage.
         created: end of the stage, ISO 8601, UTC.
+        files: in an object store, every file of the folder: `path`, `bytes`, `sha256`; empty on a local disk.
     """
 
     artefact: str
@@ -56,16 +61,27 @@ class Manifest:
     seconds: float = 0.0
     created: str = ""
     format: int = _FORMAT
+    files: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Workspace:
-    """A folder that holds every artefact of one catalogue."""
+    """A folder that holds every artefact of one catalogue.
+
+    Attributes:
+        root: where its files are on the local disk.
+        place: what people call it: its path or URL.
+        told: the progress that is told of files that are moved.
+    """
 
     def __init__(self, root: str | Path) -> None:
+        if is_url(str(root)):
+            raise WorkspaceError(f"{root}: no local folder. Open it with remote_workspace.open_workspace.")
         self.root = Path(root)
+        self.place = str(root)
+        self.told: Progress = NullProgress()
 
     def __repr__(self) -> str:
-        return f"Workspace({str(self.root)!r})"
+        return f"{type(self).__name__}({self.place!r})"
 
     def manifest(self, artefact: str) -> Manifest | None:
         """The manifest of an artefact, or None where none is published.
@@ -75,33 +91,31 @@ class Workspace:
         """
         path = self.root / artefact / MANIFEST
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            text = path.read_text(encoding="utf-8")
         except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        except (OSError, UnicodeDecodeError) as error:
             raise WorkspaceError(
                 f"{path}: unreadable manifest ({error}). Remove the file to rebuild."
             ) from error
-        if not isinstance(values, dict) or values.get("format") != _FORMAT:
-            raise WorkspaceError(
-                f"{path}: manifest format is not {_FORMAT}; another version of Shelfcheck wrote it. "
-                f"Use another --workspace, or remove {path.parent} to rebuild it."
-            )
-        return Manifest(**values)
+        return parse_manifest(text, str(path))
 
-    def path(self, artefact: str, *, made_by: str) -> Path:
-        """The folder of a published artefact.
+    def path(self, artefact: str, *, made_by: str, only: Sequence[str] = ()) -> Path:
+        """The folder of a published artefact, on the local disk.
 
         Args:
             artefact: its name.
             made_by: the command that makes it, for the error.
+            only: patterns of the files that are needed, e.g. `summary.json`; all of them when empty. From an
+                object store no others are fetched.
 
         Raises:
             WorkspaceError: it is not there.
         """
         manifest = self.manifest(artefact)
         if manifest is None:
-            raise WorkspaceError(f"{self.root}: no {artefact} here yet. Make it with: {made_by}")
+            raise WorkspaceError(f"{self.place}: no {artefact} here yet. Make it with: {made_by}")
+        del only  # all of it is here
         folder = self.root / artefact / manifest.folder
         if not folder.is_dir():
             raise WorkspaceError(
@@ -127,7 +141,7 @@ class Workspace:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as error:
                 raise WorkspaceError(
-                    f"{self.root}: another shelfcheck works in this workspace. "
+                    f"{self.place}: another shelfcheck works in this workspace. "
                     "Wait for it, or use another --workspace."
                 ) from error
             self._clear_temporary()
@@ -160,10 +174,7 @@ class Workspace:
             name = f"{name}-{uuid.uuid4().hex[:4]}"
         target = home / name
         written.rename(target)
-        values = asdict(replace(manifest, folder=name))
-        write_atomically(
-            home / MANIFEST, json.dumps(values, indent=2, ensure_ascii=False, default=str) + "\n"
-        )
+        write_atomically(home / MANIFEST, manifest_text(replace(manifest, folder=name)))
         for other in home.iterdir():
             if other.is_dir() and other != target:
                 shutil.rmtree(other, ignore_errors=True)
@@ -171,6 +182,106 @@ class Workspace:
 
     def _clear_temporary(self) -> None:
         shutil.rmtree(self.root / _TEMPORARY, ignore_errors=True)
+
+    # What is no artefact, and what an object store makes different: on a local disk there is little to do.
+
+    def child(self, name: str) -> Workspace:
+        """A folder of the workspace as one of its own, with its own lock."""
+        made = Workspace(self.root / name)
+        made.told = self.told
+        return made
+
+    def holds(self, manifest: Manifest) -> bool:
+        """Whether the folder that a manifest names is there."""
+        return (self.root / manifest.artefact / manifest.folder).is_dir()
+
+    def resume(self, artefact: str, fingerprint: str) -> Manifest | None:  # noqa: ARG002
+        """Publish what a killed run had finished and not yet published; None where there is nothing."""
+        return None
+
+    def names(self, folder: str) -> list[str]:
+        """The folders in a folder, sorted."""
+        home = self.root / folder
+        return sorted(entry.name for entry in home.iterdir() if entry.is_dir()) if home.is_dir() else []
+
+    def show(self, artefact: str, name: str, top: str, *, anew: bool) -> None:
+        """Put a copy of an artefact's file at the top, under a name that never changes.
+
+        Args:
+            artefact: a published one.
+            name: a file of its folder.
+            top: the copy's name.
+            anew: even if there is a copy.
+        """
+        if anew or not (self.root / top).exists():
+            copy_atomically(self.path(artefact, made_by="shelfcheck run") / name, self.root / top)
+
+    def withdraw(self, top: str) -> None:
+        """Remove a file at the top, if it is there."""
+        (self.root / top).unlink(missing_ok=True)
+
+    def file(self, name: str) -> Path:
+        """A file that is no artefact's, as it stands now; it may not be there."""
+        return self.root / name
+
+    def stamp(self, name: str) -> object:
+        """What changes when a file does that is replaced, not rewritten; None where there is none."""
+        try:
+            found = (self.root / name).stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino, found.st_size
+
+    def write(self, name: str, text: str) -> None:
+        """Replace such a file in one step."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, text)
+
+    def wrote(self, name: str) -> None:
+        """Keep what was written to such a file since `file` told where it is."""
+
+    def fetch(
+        self, folder: str, only: Sequence[str] = (), *, ours: bool = False, anew: bool = False
+    ) -> Path:
+        """A folder of such files, as they stand now.
+
+        Args:
+            folder: its name; empty for all of the workspace.
+            only: as for `path`.
+            ours: leave what was written here and not kept yet, unless it was written elsewhere, too.
+            anew: fetch what is here already, too.
+        """
+        del only, ours, anew
+        return self.root / folder
+
+    def keep(self, folder: str, last: str | None = None) -> None:
+        """Keep what was written to such a folder; `last` is written after all others, and must be new."""
+
+
+def parse_manifest(text: str, where: str) -> Manifest:
+    """A manifest from its text.
+
+    Raises:
+        WorkspaceError: it is none, or one of a later format.
+    """
+    try:
+        values = json.loads(text)
+    except ValueError as error:
+        raise WorkspaceError(
+            f"{where}: unreadable manifest ({error}). Remove the file to rebuild."
+        ) from error
+    if not isinstance(values, dict) or values.get("format") != _FORMAT:
+        raise WorkspaceError(
+            f"{where}: manifest format is not {_FORMAT}; another version of Shelfcheck wrote it. "
+            f"Use another --workspace, or remove {where.rpartition('/')[0]} to rebuild it."
+        )
+    return Manifest(**values)
+
+
+def manifest_text(manifest: Manifest) -> str:
+    """What `parse_manifest` reads."""
+    return json.dumps(asdict(manifest), indent=2, ensure_ascii=False, default=str) + "\n"
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -65,9 +65,8 @@ def test_the_report_takes_the_analysis_of_these_reviews_alone(shop):
 
     workspace, _, _ = shop
     api.graph_analyse(workspace, "first")
-    context = Context(
-        {GRAPH_ANALYSIS_MANIFEST: workspace / GRAPH_ANALYSIS_MANIFEST}, (), None, None, None, None
-    )
+    watched = {GRAPH_ANALYSIS_MANIFEST: workspace / GRAPH_ANALYSIS_MANIFEST}
+    context = Context(watched, (), None, None, None, None, Workspace(workspace))
     assert (graph_analysis_of(context) / "summary.json").is_file()
     manifest = workspace / "prepared" / "manifest.json"
     before = manifest.read_text(encoding="utf-8")
@@ -76,4 +75,4 @@ def test_the_report_takes_the_analysis_of_these_reviews_alone(shop):
         assert graph_analysis_of(context) is None
     finally:
         manifest.write_text(before, encoding="utf-8")
-    assert graph_analysis_of(Context({}, (), None, None, None, None)) is None
+    assert graph_analysis_of(Context({}, (), None, None, None, None, Workspace(workspace))) is None

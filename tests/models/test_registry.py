@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 
 from shelfcheck.errors import UsageError, WorkspaceError
 from shelfcheck.models.registry import ALIASES_FILE, CHALLENGER, CHAMPION, Registry
-from shelfcheck.models.registry import registry as module
 from shelfcheck.workspace import Workspace
 
 
@@ -218,7 +217,7 @@ def test_a_change_that_was_recorded_but_not_made_is_undone(registry, tmp_path, m
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(module, "write_atomically", killed)
+        patch.setattr(Workspace, "write", killed)
         for change in (lambda: registry.promote("linear-3"), registry.rollback):
             with pytest.raises(KeyboardInterrupt):
                 change()

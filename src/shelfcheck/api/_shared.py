@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from shelfcheck import pipeline
 from shelfcheck.progress import NullProgress
+from shelfcheck.remote_workspace import open_workspace
 from shelfcheck.settings_file import resolve
-from shelfcheck.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ def run_targets(
 ) -> RunResult:
     settings = resolve(config, overrides, workspace).settings
     return pipeline.run_stages(
-        Workspace(workspace),
+        open_workspace(workspace),
         settings,
         progress or NullProgress(),
         targets,
@@ -49,7 +49,8 @@ def open_model(workspace: str | Path, name: str | None = None) -> Model:
     registry = Registry(workspace)
     if name is not None or CHAMPION in registry.aliases():
         return registry.load(name or CHAMPION)[1]
-    folder = Workspace(workspace).path(pipeline.MODEL, made_by=f"shelfcheck train --workspace {workspace}")
+    made_by = f"shelfcheck train --workspace {workspace}"
+    folder = open_workspace(workspace).path(pipeline.MODEL, made_by=made_by)
     from shelfcheck.models.kinds import load_model  # noqa: PLC0415 - loads numpy
 
     return load_model(folder)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from shelfcheck import pipeline
 from shelfcheck.api._shared import run_targets, sources_of
 from shelfcheck.errors import NotEnoughDataError
 from shelfcheck.progress import NullProgress
+from shelfcheck.remote_workspace import open_workspace
 from shelfcheck.settings_file import resolve
-from shelfcheck.workspace import Workspace
+from shelfcheck.urls import is_store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from shelfcheck.api._shared import Paths
     from shelfcheck.demo import Score
@@ -125,19 +126,21 @@ def report(
     """Write the report as one HTML file that opens offline. Arguments as for `run`.
 
     Returns:
-        The page's path.
+        The page's path; of a workspace in an object store, that of its copy on the local disk.
     """
+    result = run_targets(
+        [pipeline.REPORT],
+        (),
+        workspace,
+        config=config,
+        overrides=overrides,
+        progress=progress,
+        force=force,
+    )
     return (
-        run_targets(
-            [pipeline.REPORT],
-            (),
-            workspace,
-            config=config,
-            overrides=overrides,
-            progress=progress,
-            force=force,
-        ).workspace
-        / "report.html"
+        result.stage(pipeline.REPORT).file("report.html")
+        if is_store(result.place)
+        else (result.workspace / "report.html")
     )
 
 
@@ -149,10 +152,17 @@ def generate(
     format: Literal["parquet", "tsv"] = "parquet",  # noqa: A002 - the command's flag
     progress: Progress | None = None,
 ) -> GeneratedFiles:
-    """Write made-up reviews with planted faults, and the truth beside them; see `sources.demo`."""
-    from shelfcheck.sources.demo import generate as write  # noqa: PLC0415 - loads pyarrow
+    """Write made-up reviews with planted faults, and the truth beside them; see `sources.demo`.
 
-    return write(output, reviews, seed, format=format, progress=progress or NullProgress())
+    `output` is a folder or a URL of an object store; of the latter, the paths told are those of copies that
+    are gone.
+    """
+    from shelfcheck.sources.demo import generate as write  # noqa: PLC0415 - loads pyarrow
+    from shelfcheck.stores.places import folder_to  # noqa: PLC0415
+
+    told = progress or NullProgress()
+    with folder_to(output, told) as folder:
+        return write(folder, reviews, seed, format=format, progress=told)
 
 
 @dataclass(frozen=True)
@@ -179,16 +189,18 @@ def demo(
     """
     from shelfcheck.demo import PLANTED, score  # noqa: PLC0415 - loads pyarrow
     from shelfcheck.sources.demo import TRUTH_FILE  # noqa: PLC0415
+    from shelfcheck.stores.places import brought_here  # noqa: PLC0415
 
-    raw = Path(workspace) / "raw"
+    raw = f"{str(workspace).rstrip('/')}/raw"
     generate(raw, reviews=reviews, seed=seed, progress=progress)
     result = run(raw, workspace, config=config, overrides=overrides, progress=progress, force=force)
     prepared = result.stage(pipeline.PREPARED).folder
-    scores = tuple(
-        score(kind, result.stage(kind).folder / "findings.parquet", raw / TRUTH_FILE, prepared)
-        for kind in PLANTED
-        if kind not in result.skipped
-    )
+    with brought_here(f"{raw}/{TRUTH_FILE}") as truth:
+        scores = tuple(
+            score(kind, result.stage(kind).folder / "findings.parquet", truth, prepared)
+            for kind in PLANTED
+            if kind not in result.skipped
+        )
     return DemoResult(result, scores)
 
 
@@ -201,4 +213,4 @@ def status(
 ) -> dict[str, str]:
     """What a run would do with each stage: `fresh`, `stale` or `missing`. Changes nothing."""
     settings = resolve(config, overrides, workspace).settings
-    return pipeline.states(Workspace(workspace), settings, sources_of(source, settings))
+    return pipeline.states(open_workspace(workspace), settings, sources_of(source, settings))

@@ -5,18 +5,19 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from shelfcheck import pipeline
 from shelfcheck.api._shared import open_model, run_targets, sources_of, specs_of, version_name
 from shelfcheck.errors import MissingExtraError, NotEnoughDataError, UsageError
 from shelfcheck.progress import NullProgress
+from shelfcheck.remote_workspace import open_workspace
 from shelfcheck.settings_file import resolve
-from shelfcheck.workspace import Workspace, utc_now
+from shelfcheck.workspace import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
 
     from shelfcheck.api._shared import Paths
     from shelfcheck.models.evaluation import Evaluation
@@ -113,7 +114,7 @@ def tune(
     require_optuna()
     wanted = space_of(chosen, space)
     watcher = progress or NullProgress()
-    home = Workspace(workspace)
+    home = open_workspace(workspace)
     ready = pipeline.run_stages(home, resolved, watcher, [pipeline.ENCODED])
     encoded = ready.stage(pipeline.ENCODED).folder
     prepared = home.path(pipeline.PREPARED, made_by="shelfcheck prepare")
@@ -125,7 +126,7 @@ def tune(
         examples,
         resolved,
         wanted,
-        home.root / "tuning" / name,
+        home.child(f"tuning/{name}"),
         watcher,
         trials=trials,
         jobs=jobs,
@@ -135,9 +136,10 @@ def tune(
         made_for="" if manifest is None else manifest.fingerprint,
         afresh=force,
     )
-    with (home.root / pipeline.TUNING_HISTORY).open("a", encoding="utf-8") as file:  # the report watches it
+    with home.file(pipeline.TUNING_HISTORY).open("a", encoding="utf-8") as file:  # the report watches it
         told = {"at": utc_now(), "study": name, "trials": result.trials.num_rows, "best": result.best_value}
         file.write(json.dumps(told) + "\n")
+    home.wrote(pipeline.TUNING_HISTORY)
     return result
 
 
@@ -183,7 +185,9 @@ def evaluate(
         models = {version_name(registry, model or "champion"): open_model(workspace, model)}
         if against is not None:
             models[version_name(registry, against)] = open_model(workspace, against)
-        encoded = Workspace(workspace).manifest(pipeline.ENCODED)
+        home = open_workspace(workspace)
+        home.told = progress or NullProgress()
+        encoded = home.manifest(pipeline.ENCODED)
         return evaluating.evaluate_data(
             models,
             specs,
@@ -191,7 +195,7 @@ def evaluate(
             progress,
             by=by,
             held_out=held_out,
-            encoded=None if encoded is None else Path(workspace) / pipeline.ENCODED / encoded.folder,
+            encoded=None if encoded is None else home.path(pipeline.ENCODED, made_by="shelfcheck train"),
         )
     if held_out:
         raise UsageError("held_out says what is judged of data. Name some, or leave it out.")
@@ -200,14 +204,17 @@ def evaluate(
         folder = run_targets([pipeline.EVALUATION], (), workspace, force=force, **given).stages[-1].folder
         folders = {"the model": folder}
     else:
+        registry.with_judgements()
         chosen = registry.resolve(model)
         folders = {chosen.version: chosen.folder}
     if against is not None:
         other = registry.resolve(against)
         folders[other.version] = other.folder
-    prepared = Workspace(workspace).manifest(pipeline.PREPARED)
-    home = None if prepared is None else Path(workspace) / pipeline.PREPARED / prepared.folder
-    return evaluating.evaluate_recorded(folders, home, settings, by=by)
+    home = open_workspace(workspace)
+    prepared = None
+    if home.manifest(pipeline.PREPARED) is not None:
+        prepared = home.path(pipeline.PREPARED, made_by="shelfcheck prepare")
+    return evaluating.evaluate_recorded(folders, prepared, settings, by=by)
 
 
 def leaderboard(workspace: str | Path) -> Leaderboard:
@@ -220,6 +227,7 @@ def leaderboard(workspace: str | Path) -> Leaderboard:
     from shelfcheck.models.registry import Registry  # noqa: PLC0415
 
     registry = Registry(workspace)
+    registry.with_judgements()
     return rank(registry.versions(), registry.aliases())
 
 

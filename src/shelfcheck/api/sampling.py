@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from shelfcheck import pipeline
 from shelfcheck.api._shared import run_targets
 from shelfcheck.progress import NullProgress
+from shelfcheck.remote_workspace import open_workspace
 from shelfcheck.settings_file import resolve
-from shelfcheck.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,9 +97,12 @@ def plan_sample(
     """What `sample` would draw of which stratum; writes nothing. Arguments and errors as there."""
     given = _overridden(overrides, fraction, by, min_category_share)
     settings = resolve(config, given, workspace).settings
-    prepared = Workspace(workspace).path(
-        pipeline.PREPARED, made_by=f"shelfcheck prepare SOURCE... --workspace {workspace}"
-    )
+    home = open_workspace(workspace)
+    home.told = progress or NullProgress()
+    made_by = f"shelfcheck prepare SOURCE... --workspace {workspace}"
+    by_month = settings.sample.by == ("review_month",) and not settings.sample.min_category_share
+    only = ("months.json",) if by_month else ()  # which tells all there is to know
+    prepared = home.path(pipeline.PREPARED, made_by=made_by, only=only)
     import tempfile  # noqa: PLC0415 - only here
 
     from shelfcheck.sampling.run import plan_sample as plan  # noqa: PLC0415 - loads pyarrow

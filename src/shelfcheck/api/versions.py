@@ -71,7 +71,7 @@ def models_verify(workspace: str | Path, versions: Sequence[str] = ()) -> dict[s
 
     registry = Registry(workspace)
     found = [registry.resolve(name) for name in versions] or registry.versions()
-    return {one.version: one.differences() for one in found}
+    return {one.version: registry.differences(one.version) for one in found}
 
 
 def _registered(workspace: str | Path, name: str) -> RegisteredModel:

@@ -26,12 +26,12 @@ def explore(job: options.Job) -> None:
     """
     with job.progress() as progress:
         result = api.explore(job.workspace, **job.arguments(progress))
-    figures = json.loads((result.folder / "figures.json").read_text(encoding="utf-8"))
+    figures = json.loads(result.file("figures.json").read_text(encoding="utf-8"))
     if job.as_json:
         options.print_json(options.stage_json(result) | figures)
         return
     show("", ("", ""), _rows(figures), numeric=[1])
-    click.echo(f"\nTables: {result.folder / 'tables'}")
+    click.echo(f"\nTables: {result.place}/tables")
     click.echo(f"Page: {job.workspace}/explore.html")
 
 

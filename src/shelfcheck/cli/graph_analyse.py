@@ -30,18 +30,18 @@ def analyse(job: options.Job, *, model: str | None) -> None:
     """
     with job.progress() as progress:
         result = api.graph_analyse(job.workspace, model, **job.arguments(progress))
-    summary = json.loads((result.folder / "summary.json").read_text(encoding="utf-8"))
+    summary = json.loads(result.file("summary.json").read_text(encoding="utf-8"))
     if job.as_json:
         options.print_json(options.stage_json(result) | summary)
         return
     show("", ("", ""), _rows(summary), numeric=[1])
     import pyarrow.parquet as pq  # noqa: PLC0415 - loads when there is something to read
 
-    suggested = pq.read_table(result.folder / "suggestions.parquet").to_pylist()
+    suggested = pq.read_table(result.file("suggestions.parquet")).to_pylist()
     for row in suggested:
         click.echo(f"\n{row['kind'].capitalize()}? {row['category']} and {row['other']}")
         click.echo(f"  {row['evidence']}\n  But: {row['caution']}")
-    click.echo(f"\nTables: {result.folder}{' (fresh)' if result.fresh else ''}")
+    click.echo(f"\nTables: {result.place}{' (fresh)' if result.fresh else ''}")
 
 
 def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:

@@ -73,4 +73,4 @@ def build(job: options.Job, *, predictions: str | None, name: str | None) -> Non
     show("", ("", ""), rows, numeric=[1])
     for model, why in built.left_out.items():
         click.echo(f"Left out the predictions of {model}: {why}")
-    click.echo(f"\nTables: {built.graph.folder}{' (fresh)' if built.stage.fresh else ''}")
+    click.echo(f"\nTables: {built.stage.place}{' (fresh)' if built.stage.fresh else ''}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -40,7 +39,7 @@ def language(job: options.Job) -> None:
     """
     with job.progress() as progress:
         result = api.language(job.workspace, **job.arguments(progress))
-    summary = json.loads((result.folder / "summary.json").read_text(encoding="utf-8"))
+    summary = json.loads(result.file("summary.json").read_text(encoding="utf-8"))
     if job.as_json:
         options.print_json({**options.stage_json(result), **summary})
         return
@@ -48,16 +47,16 @@ def language(job: options.Job) -> None:
     _show_trends(summary)
     for sentence in summary["answer"][-1:]:
         click.echo(sentence)
-    click.echo(f"\nPage: {Path(job.workspace) / 'language.html'}\nTables: {result.folder}")
+    click.echo(f"\nPage: {job.workspace}/language.html\nTables: {result.place}")
 
 
 def _show_shifts(result: StageResult) -> None:
     import pyarrow.parquet as pq  # noqa: PLC0415 - heavy
 
     pairs = [
-        row for row in pq.read_table(result.folder / "pairs.parquet").to_pylist() if row["facet"] == "year"
+        row for row in pq.read_table(result.file("pairs.parquet")).to_pylist() if row["facet"] == "year"
     ]
-    changed = pq.read_table(result.folder / "changed_terms.parquet").to_pylist()
+    changed = pq.read_table(result.file("changed_terms.parquet")).to_pylist()
     shifted = sorted((row for row in pairs if row["shifted"]), key=lambda row: -row["distance"])
     words: dict[tuple[Any, ...], list[str]] = {}
     for row in changed:

@@ -123,6 +123,6 @@ def stage_json(result: StageResult) -> dict[str, Any]:
         "stage": result.stage,
         "fresh": result.fresh,
         "seconds": round(result.seconds, 3),
-        "folder": str(result.folder),
+        "folder": result.place,
         **result.counts,
     }

@@ -29,7 +29,7 @@ def prepare(job: options.Job, *, sources: tuple[str, ...]) -> None:
         result = api.prepare(sources, job.workspace, **job.arguments(progress))
     from shelfcheck.prepare import PrepareSummary  # noqa: PLC0415
 
-    summary = PrepareSummary.from_json((result.folder / "summary.json").read_text(encoding="utf-8"))
+    summary = PrepareSummary.from_json(result.file("summary.json").read_text(encoding="utf-8"))
     if job.as_json:
         options.print_json(
             options.stage_json(result) | {"filtered": summary.filtered, "rejected": summary.rejected}
@@ -40,4 +40,4 @@ def prepare(job: options.Job, *, sources: tuple[str, ...]) -> None:
     rows += [("rejected", reason, f"{n:,}") for reason, n in sorted(summary.rejected.items()) if n]
     rows += [("kept", "", f"{summary.rows_kept:,}")]
     show("", ("rows", "rule or reason", "count"), rows, numeric=[2])
-    click.echo(f"Prepared reviews: {result.folder}")
+    click.echo(f"Prepared reviews: {result.place}")

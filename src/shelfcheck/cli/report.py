@@ -20,6 +20,6 @@ def report(job: options.Job) -> None:
     with job.progress() as progress:
         page = api.report(job.workspace, **job.arguments(progress))
     if job.as_json:
-        options.print_json({"report": str(page), "bytes": page.stat().st_size})
+        options.print_json({"report": f"{job.workspace}/report.html", "bytes": page.stat().st_size})
     else:
-        click.echo(f"Report: {page}")
+        click.echo(f"Report: {job.workspace}/report.html")

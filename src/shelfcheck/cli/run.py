@@ -58,8 +58,8 @@ def run(job: options.Job, *, sources: tuple[str, ...], dry_run: bool) -> None:
 def summary(result: RunResult) -> dict[str, Any]:
     """A run's outcome as plain values."""
     return {
-        "workspace": str(result.workspace),
-        "report": str(result.workspace / "report.html"),
+        "workspace": result.place,
+        "report": f"{result.place}/report.html",
         "seconds": round(sum(stage.seconds for stage in result.stages if not stage.fresh), 3),
         "stages": [options.stage_json(stage) for stage in result.stages],
         "skipped": result.skipped,
@@ -76,17 +76,15 @@ def show_summary(result: RunResult) -> None:
     out = console()
     for kind, subject in _SUBJECTS.items():
         if kind not in result.skipped:
-            file = result.workspace / f"{kind}.parquet"
-            _show_top(file, kind, subject)
-            out.print(f"All of them: {file.with_suffix('.csv')}", soft_wrap=True)
+            _show_top(result.stage(kind).folder / "findings.parquet", kind, subject)
+            out.print(f"All of them: {result.place}/{kind}.csv", soft_wrap=True)
     if _DECLINING not in result.skipped:
-        file = result.workspace / f"{_DECLINING}.parquet"
-        _show_declines(file)
-        out.print(f"All of them: {file.with_suffix('.csv')}", soft_wrap=True)
+        _show_declines(result.stage(_DECLINING).folder / "findings.parquet")
+        out.print(f"All of them: {result.place}/{_DECLINING}.csv", soft_wrap=True)
     for reason in dict.fromkeys(result.skipped.values()):
         names = ", ".join(name for name, told in result.skipped.items() if told == reason)
         out.print(f"\n[yellow]Not done[/]: {names}: {reason}", highlight=False, soft_wrap=True)
-    out.print(f"\nReport: [bold]{result.workspace / 'report.html'}[/]", soft_wrap=True)
+    out.print(f"\nReport: [bold]{result.place}/report.html[/]", soft_wrap=True)
 
 
 def _show_top(file: Path, kind: str, subject: str) -> None:

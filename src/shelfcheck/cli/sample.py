@@ -65,7 +65,7 @@ def sample(
     from shelfcheck.sampling.representativeness import Representativeness  # noqa: PLC0415 - loads numpy
 
     compared = Representativeness.from_json(
-        (result.folder / "representativeness.json").read_text(encoding="utf-8")
+        result.file("representativeness.json").read_text(encoding="utf-8")
     )
     if job.as_json:
         distances = [

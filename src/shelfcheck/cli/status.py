@@ -7,8 +7,8 @@ import click
 from shelfcheck import api
 from shelfcheck.cli import options
 from shelfcheck.cli.tables import show
+from shelfcheck.remote_workspace import open_workspace
 from shelfcheck.settings_file import parse_assignments
-from shelfcheck.workspace import Workspace
 
 
 @click.command(
@@ -24,7 +24,7 @@ Examples:
 def status(*, workspace: str, config: str | None, assignments: tuple[str, ...], as_json: bool) -> None:
     """Show what a workspace holds and what is out of date."""
     states = api.status(workspace, config=config, overrides=parse_assignments(assignments))
-    shelf = Workspace(workspace)
+    shelf = open_workspace(workspace)
     manifests = {name: shelf.manifest(name) for name in states}
     if as_json:
         options.print_json(

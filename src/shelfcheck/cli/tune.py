@@ -108,8 +108,8 @@ def tune(
     click.echo(f"\nTrial {result.best_trial} of {result.trials.num_rows}: {metric} {result.best_value:.4f}")
     if result.default_value is not None:
         click.echo(f"The settings that it began with: {metric} {result.default_value:.4f}")
-    best = result.folder / "best.toml"
-    click.echo(f"Study: {result.folder / 'study.html'}")
+    best = f"{result.place}/best.toml"
+    click.echo(f"Study: {result.place}/study.html")
     click.echo(f"Train with them: shelfcheck train --workspace {job.workspace} --config {best}")
 
 
@@ -134,7 +134,7 @@ def _show_space(space: Space, *, as_json: bool) -> None:
 def _as_json(result: TuningResult, space: Space) -> dict[str, Any]:
     section = None if result.best is None else getattr(result.best.train, space.model)
     return {
-        "folder": str(result.folder),
+        "folder": result.place,
         "trials": result.trials.num_rows,
         "best_trial": result.best_trial,
         "best_value": result.best_value,
@@ -142,5 +142,5 @@ def _as_json(result: TuningResult, space: Space) -> dict[str, Any]:
         "best": None
         if section is None
         else {one.name: getattr(section, one.name) for one in space.dimensions},
-        "config": None if section is None else str(result.folder / "best.toml"),
+        "config": None if section is None else f"{result.place}/best.toml",
     }

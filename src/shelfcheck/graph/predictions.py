@@ -81,7 +81,7 @@ def add_predictions(  # noqa: PLR0917 - one call
     made_from = hashlib.sha256(described.encode()).hexdigest()
     artefact = f"{PREDICTIONS}/{model}"
     old = workspace.manifest(artefact)
-    if old is not None and old.fingerprint == made_from and (workspace.root / artefact / old.folder).is_dir():
+    if old is not None and old.fingerprint == made_from and workspace.holds(old):
         return AddedPredictions(model, True, old.seconds, old.counts)  # noqa: FBT003
     progress.start(f"Adding the predictions of {model}", 1, "models")
     started = time.perf_counter()

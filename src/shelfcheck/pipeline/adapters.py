@@ -24,7 +24,6 @@ from shelfcheck.pipeline.names import (
     SAMPLE_MANIFEST,
     TUNING_HISTORY,
 )
-from shelfcheck.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -95,7 +94,7 @@ def run_graph_analysis(context: Context) -> Mapping[str, Any]:
     from shelfcheck.graph.analysis import analyse  # noqa: PLC0415
     from shelfcheck.graph.store import open_graph  # noqa: PLC0415
 
-    graph = open_graph(Workspace(context.inputs[GRAPH].parent.parent))
+    graph = open_graph(context.workspace)
     return analyse(graph, context.out, context.settings, context.progress)
 
 
@@ -180,7 +179,11 @@ def run_report(context: Context) -> Mapping[str, Any]:
     from shelfcheck.report import ReportInputs, write_report  # noqa: PLC0415
 
     page = context.out / "report.html"
-    history, tuned = context.inputs.get(REGISTRY_HISTORY), context.inputs.get(TUNING_HISTORY)
+    registry, tuned = None, context.inputs.get(TUNING_HISTORY)
+    if REGISTRY_HISTORY in context.inputs:
+        from shelfcheck.models.registry import Registry  # noqa: PLC0415
+
+        registry = Registry(context.workspace).with_judgements()
     write_report(
         ReportInputs(
             prepared=context.inputs[PREPARED],
@@ -191,8 +194,8 @@ def run_report(context: Context) -> Mapping[str, Any]:
             declining_products=context.inputs.get(DECLINING_PRODUCTS),
             sample=sample_of(context),
             graph=graph_analysis_of(context),
-            registry=None if history is None else history.parent.parent,
-            tuning=None if tuned is None else tuned.parent,
+            registry=registry,
+            tuning=None if tuned is None else context.workspace.fetch(tuned.parent.name, ("*/charts.json",)),
         ),
         page,
         context.settings,
@@ -204,7 +207,7 @@ def sample_of(context: Context) -> Path | None:
     """The folder of the sample, if it was drawn from the reviews that stand."""
     if SAMPLE_MANIFEST not in context.inputs:
         return None
-    workspace = Workspace(context.inputs[SAMPLE_MANIFEST].parent.parent)
+    workspace = context.workspace
     sample, prepared = workspace.manifest(SAMPLE), workspace.manifest(PREPARED)
     if sample is None or prepared is None or sample.inputs.get(PREPARED) != prepared.fingerprint:
         return None
@@ -215,7 +218,7 @@ def graph_analysis_of(context: Context) -> Path | None:
     """The folder of the graph's analysis, if it is of the reviews that stand."""
     if GRAPH_ANALYSIS_MANIFEST not in context.inputs:
         return None
-    workspace = Workspace(context.inputs[GRAPH_ANALYSIS_MANIFEST].parent.parent)
+    workspace = context.workspace
     made, graph, prepared = (workspace.manifest(name) for name in (GRAPH_ANALYSIS, GRAPH, PREPARED))
     if made is None or graph is None or prepared is None:
         return None

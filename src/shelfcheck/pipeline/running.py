@@ -15,7 +15,6 @@ from shelfcheck.pipeline.names import (
 from shelfcheck.pipeline.table import STAGES, TOP_FILES
 from shelfcheck.settings_file import REMEMBERED_FILE, remember
 from shelfcheck.stages import StageResult, plan, run_stage
-from shelfcheck.workspace import Workspace, copy_atomically, write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from shelfcheck.config import Settings
     from shelfcheck.progress import Progress
     from shelfcheck.sources import Source
+    from shelfcheck.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -31,14 +31,16 @@ class RunResult:
     """How a run ended.
 
     Attributes:
-        workspace: the folder.
+        workspace: the folder; of one in an object store, its mirror on the local disk.
         stages: each stage's result, in order.
         skipped: stages for which the reviews are too few, and why.
+        place: what people call the workspace: its path or URL.
     """
 
     workspace: Path
     stages: tuple[StageResult, ...]
     skipped: dict[str, str] = field(default_factory=dict)
+    place: str = ""
 
     def stage(self, name: str) -> StageResult:
         """The result of one stage.
@@ -79,6 +81,7 @@ def run_stages(
     wanted = closure(targets)
     results = []
     skipped: dict[str, str] = {}
+    workspace.told = progress
     with workspace.locked():
         for stage in STAGES:
             if stage.name not in wanted:
@@ -104,14 +107,13 @@ def run_stages(
             results.append(result)
             _register(workspace, settings, results)
             for name, top in TOP_FILES.get(stage.name, {}).items():
-                if not result.fresh or not (workspace.root / top).exists():
-                    copy_atomically(result.folder / name, workspace.root / top)
+                workspace.show(stage.name, name, top, anew=not result.fresh)
         for name in skipped:
             for top in TOP_FILES.get(name, {}).values():  # of an earlier run, on other reviews
-                (workspace.root / top).unlink(missing_ok=True)
+                workspace.withdraw(top)
         if sources:
-            write_atomically(workspace.root / REMEMBERED_FILE, remember(settings))
-    return RunResult(workspace.root, tuple(results), skipped)
+            workspace.write(REMEMBERED_FILE, remember(settings))
+    return RunResult(workspace.root, tuple(results), skipped, workspace.place)
 
 
 def _register(workspace: Workspace, settings: Settings, results: Sequence[StageResult]) -> None:
@@ -124,7 +126,7 @@ def _register(workspace: Workspace, settings: Settings, results: Sequence[StageR
     trained = next((result for result in results if result.stage == MODEL), None)
     if trained is not None:
         counts = {"split": settings.train.split, **trained.counts, **judged.counts}
-        Registry(workspace.root).register(trained.folder, judged.folder, counts)
+        Registry(workspace).register(trained.folder, judged.folder, counts)
 
 
 def closure(targets: Sequence[str]) -> set[str]:
@@ -163,6 +165,6 @@ def states(workspace: Workspace, settings: Settings, sources: Sequence[Source] =
 def _require_prepared(workspace: Workspace) -> None:
     if workspace.manifest(PREPARED) is None:
         raise WorkspaceError(
-            f"{workspace.root}: no prepared reviews here yet. "
-            f"Make them with: shelfcheck prepare SOURCE... --workspace {workspace.root}"
+            f"{workspace.place}: no prepared reviews here yet. "
+            f"Make them with: shelfcheck prepare SOURCE... --workspace {workspace.place}"
         )

@@ -191,6 +191,7 @@ STAGES: Final = (
         run=run_report,
         optional=(MODEL, EVALUATION, MISPLACED_REVIEWS, MISCATEGORISED_PRODUCTS, DECLINING_PRODUCTS),
         watches=(REGISTRY_HISTORY, TUNING_HISTORY, SAMPLE_MANIFEST, GRAPH_ANALYSIS_MANIFEST),
+        parts={PREPARED: ("summary.json",), MODEL: ("card.json",)},
     ),
 )
 """Every stage, in the order in which they run."""

@@ -20,6 +20,7 @@ from shelfcheck.schema import (
     REVIEW_ID,
     REVIEW_TOKENS,
 )
+from shelfcheck.stores.places import writing_to
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,8 +56,8 @@ def predict(
         model: a trained model.
         reviews: output of `prepare`; or a Parquet file or folder of prepared or canonical reviews; or raw
             sources. Tokens are made where `review_tokens` is missing.
-        out: Parquet file to write, whole or not at all (PREDICTION_SCHEMA; `fold` is null: the model may
-            have seen the product).
+        out: Parquet file or URL to write, whole or not at all (PREDICTION_SCHEMA; `fold` is null: the model
+            may have seen the product).
         progress: told the rows done.
         threads: worker threads; 0 takes all processors.
 
@@ -65,24 +66,21 @@ def predict(
         SourceError: a source cannot be read.
     """
     progress = progress or NullProgress()
-    target = Path(out)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.name}.tmp")
     done = broken = 0
-    try:
-        if isinstance(reviews, str | Path):
-            batches = _stored(Path(reviews), progress)
-        else:
-            batches = _raw(reviews, progress)
-        with pq.ParquetWriter(temporary, PREDICTION_SCHEMA, compression="zstd") as writer:
-            for batch, rejected in batches:
-                writer.write_table(predictions(batch, model.predict_batch(batch, threads), model.categories))
-                done += batch.num_rows
-                broken += rejected
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-        progress.finish()
+    with writing_to(out, progress) as written:
+        try:
+            if isinstance(reviews, str | Path):
+                batches = _stored(Path(reviews), progress)
+            else:
+                batches = _raw(reviews, progress)
+            with pq.ParquetWriter(written, PREDICTION_SCHEMA, compression="zstd") as writer:
+                for batch, rejected in batches:
+                    found = model.predict_batch(batch, threads)
+                    writer.write_table(predictions(batch, found, model.categories))
+                    done += batch.num_rows
+                    broken += rejected
+        finally:
+            progress.finish()
     return Predicted(done, broken)
 
 

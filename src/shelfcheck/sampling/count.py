@@ -11,11 +11,11 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple
 
 from shelfcheck.errors import SourceError, UsageError, WorkspaceError
 from shelfcheck.listing import LISTING_FILE, UNKNOWN_MONTH, Listing
-from shelfcheck.urls import is_url, local_path
+from shelfcheck.urls import is_store, is_url, local_path
 from shelfcheck.workspace import MANIFEST, Workspace
 
 if TYPE_CHECKING:
@@ -120,19 +120,14 @@ def _on_disk(name: str) -> _Found:
 def _in_store(url: str) -> _Found:
     if url.lower().endswith((".parquet", ".pq")):
         return _Found(None, url)
-    from shelfcheck.sources.footers import open_store  # noqa: PLC0415 - loads fsspec and pyarrow
-
-    fs, inner = open_store(url)
-    root, shown = inner.rstrip("/"), url.rstrip("/")
-    listing, *manifests = _get(
-        fs, [f"{root}/{name}" for name in (LISTING_FILE, f"{_PREPARED}/{MANIFEST}", MANIFEST)], url
-    )
+    shown = url.rstrip("/")
+    listing, *manifests = _get(url, [LISTING_FILE, f"{_PREPARED}/{MANIFEST}", MANIFEST])
     if listing is None:
         for manifest, home in zip(manifests, (f"{_PREPARED}/", ""), strict=True):
             folder = None if manifest is None else _prepared_folder(manifest, f"{shown}/{home}{MANIFEST}")
             if folder is not None:
-                root, shown = f"{root}/{home}{folder}", f"{shown}/{home}{folder}"
-                listing = _get(fs, [f"{root}/{LISTING_FILE}"], url)[0]
+                shown = f"{shown}/{home}{folder}"
+                listing = _get(url, [f"{home}{folder}/{LISTING_FILE}"])[0]
                 if listing is None:
                     return _Found(None, f"{shown}/{_REVIEWS}")
                 break
@@ -142,18 +137,31 @@ def _in_store(url: str) -> _Found:
     return _Found(Listing.from_json(listing.decode(errors="replace"), shown), shown)
 
 
-def _get(fs: Any, paths: list[str], url: str) -> list[bytes | None]:
+def _get(url: str, names: list[str]) -> list[bytes | None]:
     """Whole small files of an object store, asked for at a time; None for those that are not there."""
-    from shelfcheck.sources.files import read_errors, reason_of  # noqa: PLC0415 - loads numpy
+    if is_store(url):
+        from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415
 
-    try:  # `cat` would look whether each path is a folder first
-        found: list[Any] = fs.cat_ranges(paths, 0, None, on_error="return")
+        from shelfcheck.stores import open_store  # noqa: PLC0415 - an extra, and slow to load
+
+        store = open_store(url)
+        with ThreadPoolExecutor(len(names)) as pool:
+            found = list(pool.map(store.get, names))
+        return [None if one is None else one.data for one in found]
+    return [_at_url(f"{url.rstrip('/')}/{name}") for name in names]
+
+
+def _at_url(url: str) -> bytes | None:
+    from shelfcheck.sources.files import read_errors, reason_of  # noqa: PLC0415 - loads numpy
+    from shelfcheck.sources.footers import open_store  # noqa: PLC0415 - loads fsspec and pyarrow
+
+    fs, inner = open_store(url)
+    try:
+        return bytes(fs.cat_file(inner))
+    except FileNotFoundError:
+        return None
     except read_errors() as error:
         raise SourceError(f"{url}: cannot be read: {reason_of(error)}") from error
-    for one in found:
-        if isinstance(one, Exception) and not isinstance(one, FileNotFoundError):
-            raise SourceError(f"{url}: cannot be read: {reason_of(one)}") from one
-    return [None if isinstance(one, Exception) else one for one in found]
 
 
 def _prepared_folder(manifest: bytes, where: str) -> str | None:

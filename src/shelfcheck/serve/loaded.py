@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shelfcheck.errors import ShelfcheckError, WorkspaceError
 from shelfcheck.models.kinds import load_model
-from shelfcheck.models.registry import ALIASES_FILE, CHAMPION, Registry
-from shelfcheck.workspace import Workspace, utc_now
+from shelfcheck.models.registry import CHAMPION, Registry
+from shelfcheck.remote_workspace import open_workspace
+from shelfcheck.workspace import utc_now
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,8 +56,8 @@ class Source:
     """
 
     def __init__(self, workspace: str | Path, name: str | None = None) -> None:
-        self.registry = Registry(workspace)
-        self._workspace = Workspace(workspace)
+        self._workspace = open_workspace(workspace)
+        self.registry = Registry(self._workspace)
         self._name = name
         self._seen: object = None
 
@@ -71,7 +72,7 @@ class Source:
         if version is not None:
             _, model = self.registry.load(version)
             return _warm(version, model)
-        folder = self._workspace.path(_STAGE, made_by=f"shelfcheck train --workspace {self._workspace.root}")
+        folder = self._workspace.path(_STAGE, made_by=f"shelfcheck train --workspace {self._workspace.place}")
         return _warm(UNREGISTERED, load_model(folder))
 
     def newer(self, than: Loaded) -> Loaded | None:
@@ -95,12 +96,7 @@ class Source:
         return aliases.get(self._name) or self.registry.resolve(self._name).version
 
     def _stamp(self) -> object:
-        """What changes when an alias does: the file of aliases is replaced, not rewritten."""
-        try:
-            found = (self.registry.root / ALIASES_FILE).stat()
-        except OSError:
-            return None
-        return found.st_mtime_ns, found.st_ino, found.st_size
+        return self.registry.stamp()
 
 
 class Holder:

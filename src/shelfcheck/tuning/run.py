@@ -8,7 +8,6 @@ import shutil
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from shelfcheck.config import Settings, flatten
@@ -20,6 +19,7 @@ from shelfcheck.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import pyarrow as pa
     from optuna.study import Study
@@ -43,12 +43,13 @@ class TuningResult:
     """How a study stands.
 
     Attributes:
-        folder: where `study.db`, `best.toml`, `trials.*` and `study.html` stand.
+        folder: where `study.db`, `best.toml`, `trials.*` and `study.html` stand on the local disk.
         trials: all finished trials; see `results.trials_table`.
         best: settings of the best trial, None where none came to its end.
         best_trial: its number.
         best_value: its metric on validation products, 0..1.
         default_value: that of the settings that the study began with.
+        place: the folder as people know it: a path, or a URL.
     """
 
     folder: Path
@@ -57,13 +58,14 @@ class TuningResult:
     best_trial: int | None
     best_value: float | None
     default_value: float | None
+    place: str = ""
 
 
 def tune(
     examples: Examples,
     settings: Settings,
     space: Space,
-    folder: str | Path,
+    folder: str | Path | Workspace,
     progress: Progress,
     *,
     trials: int = 50,
@@ -84,7 +86,7 @@ def tune(
         examples: reviews with the classes to learn.
         settings: `train` and `run` are read; what the space does not name is held.
         space: what is tried.
-        folder: where the study is kept.
+        folder: where the study is kept: a local folder, or a workspace's.
         progress: told the trials done.
         trials: trials of the study in all, those of earlier calls counted.
         jobs: trials at a time, sharing `run.threads`.
@@ -99,45 +101,54 @@ def tune(
         WorkspaceError: the study there was made for something else, or another process works on it.
         NotEnoughDataError: the reviews are too few.
     """
-    home = Path(folder)
+    shelf = folder if isinstance(folder, Workspace) else Workspace(folder)
+    home = shelf.root
     task = Task.of(examples, settings, metric, share)
     described = _described(settings, space, made_for, metric, share)
-    with Workspace(home).locked():
+    with shelf.locked():
+        shelf.fetch("", ours=True)
         if afresh:
             for name in home.iterdir():
-                if name.name != ".lock":
+                if not name.name.startswith("."):
                     shutil.rmtree(name) if name.is_dir() else name.unlink()
-        with _opened(home / DATABASE, settings.run.seed, described) as study:
-            before = _finished(study)
-            _revive(study)
-            if not study.get_trials(deepcopy=False):
-                study.enqueue_trial(_first(settings, space))
-            watcher = _Watcher(progress)
-            per_job = settings.run.model_copy(
-                update={"threads": max(1, thread_count(settings.run.threads) // jobs)}
-            )
-            held = settings.model_copy(update={"run": per_job})
+        try:
+            with _opened(home / DATABASE, settings.run.seed, described) as study:
+                before = _finished(study)
+                _revive(study)
+                if not study.get_trials(deepcopy=False):
+                    study.enqueue_trial(_first(settings, space))
+                watcher = _Watcher(progress)
+                per_job = settings.run.model_copy(
+                    update={"threads": max(1, thread_count(settings.run.threads) // jobs)}
+                )
+                held = settings.model_copy(update={"run": per_job})
 
-            def objective(trial: Trial) -> float:
-                return _try(trial, task, held, space)
+                def objective(trial: Trial) -> float:
+                    return _try(trial, task, held, space)
 
-            progress.start("Tuning", trials, "trials")
-            if before:
-                progress.advance(before)
-            deadline = None if timeout is None else time.monotonic() + timeout * 60
-            try:
-                # Trials that wait to be tried are taken one by one: two jobs may take the same.
-                for count, side_by_side in _rounds(study, trials - before, jobs):
-                    left = None if deadline is None else deadline - time.monotonic()
-                    if left is None or left > 0:
-                        study.optimize(
-                            objective, n_trials=count, timeout=left, n_jobs=side_by_side, callbacks=[watcher]
-                        )
-            finally:  # Ctrl-C leaves what was found so far
-                progress.finish()
-                result = _result(home, study, settings, space)
-                write_results(home, study, space, result.best)
-                _write_page(home, result, space, metric)
+                progress.start("Tuning", trials, "trials")
+                if before:
+                    progress.advance(before)
+                deadline = None if timeout is None else time.monotonic() + timeout * 60
+                try:
+                    # Trials that wait to be tried are taken one by one: two jobs may take the same.
+                    for count, side_by_side in _rounds(study, trials - before, jobs):
+                        left = None if deadline is None else deadline - time.monotonic()
+                        if left is None or left > 0:
+                            study.optimize(
+                                objective,
+                                n_trials=count,
+                                timeout=left,
+                                n_jobs=side_by_side,
+                                callbacks=[watcher],
+                            )
+                finally:  # Ctrl-C leaves what was found so far
+                    progress.finish()
+                    result = _result(shelf, study, settings, space)
+                    write_results(home, study, space, result.best)
+                    _write_page(home, result, space, metric)
+        finally:  # the database is closed, and whole
+            shelf.keep("")
     return result
 
 
@@ -314,7 +325,7 @@ class _Watcher:
             self._progress.advance(1, **told)
 
 
-def _result(home: Path, study: Study, settings: Settings, space: Space) -> TuningResult:
+def _result(shelf: Workspace, study: Study, settings: Settings, space: Space) -> TuningResult:
     found = best_trial(study)
     values = _first(settings, space).items()
     first = next(
@@ -326,7 +337,8 @@ def _result(home: Path, study: Study, settings: Settings, space: Space) -> Tunin
         None,
     )
     return TuningResult(
-        folder=home,
+        folder=shelf.root,
+        place=shelf.place,
         trials=trials_table(study, space),
         best=None if found is None else with_model(settings, space, dict(found.params)),
         best_trial=None if found is None else found.number,

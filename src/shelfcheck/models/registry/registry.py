@@ -13,7 +13,8 @@ from shelfcheck.errors import UsageError, WorkspaceError
 from shelfcheck.models.registry import history
 from shelfcheck.models.registry.version import VERSION_FILE, Version, copy, files, number, read
 from shelfcheck.models.registry.version import digest as hash_of
-from shelfcheck.workspace import Workspace, utc_now, write_atomically
+from shelfcheck.remote_workspace import open_workspace
+from shelfcheck.workspace import Workspace, utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,7 @@ FOLDER: Final = "models"
 ALIASES_FILE: Final = "aliases.json"
 _HISTORY_FILE: Final = "history.jsonl"
 _VERSIONS: Final = "versions"
+_CARD: Final = "card.json"
 _OF_EVALUATION: Final = ("evaluation.json", "held_out.parquet")
 _ALIAS: Final = re.compile(rf"({CHAMPION}|{CHALLENGER})(:(?P<label>{'|'.join(get_args(LabelName))}))?")
 
@@ -34,12 +36,14 @@ _ALIAS: Final = re.compile(rf"({CHAMPION}|{CHALLENGER})(:(?P<label>{'|'.join(get
 class Registry:
     """The registered models of a workspace."""
 
-    def __init__(self, workspace_root: str | Path) -> None:
-        self.root = Path(workspace_root) / FOLDER
-        self._shelf = Workspace(self.root)
+    def __init__(self, workspace: str | Path | Workspace) -> None:
+        self._home = workspace if isinstance(workspace, Workspace) else open_workspace(workspace)
+        self._shelf = self._home.child(FOLDER)
+        self.root = self._shelf.root
+        self.place = self._shelf.place
 
     def __repr__(self) -> str:
-        return f"Registry({str(self.root.parent)!r})"
+        return f"Registry({self._home.place!r})"
 
     # Reading
 
@@ -49,7 +53,8 @@ class Registry:
         Raises:
             WorkspaceError: a version's description cannot be read.
         """
-        found = [read(path) for path in (self.root / _VERSIONS).glob(f"*/{VERSION_FILE}")]
+        home = self._shelf.fetch(_VERSIONS, (f"*/{VERSION_FILE}",))
+        found = [read(path) for path in home.glob(f"*/{VERSION_FILE}")]
         return sorted(found, key=lambda one: (one.created, one.number, one.version))
 
     def aliases(self) -> dict[str, str]:
@@ -58,7 +63,7 @@ class Registry:
         Raises:
             WorkspaceError: the file of aliases cannot be read.
         """
-        path = self.root / ALIASES_FILE
+        path = self._shelf.file(ALIASES_FILE)
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):
@@ -80,7 +85,17 @@ class Registry:
 
     def history(self) -> list[Change]:
         """All changes, oldest first."""
-        return history.read(self.root / _HISTORY_FILE)
+        return history.read(self._shelf.file(_HISTORY_FILE))
+
+    def stamp(self) -> object:
+        """What changes when an alias does."""
+        return self._shelf.stamp(ALIASES_FILE)
+
+    def with_judgements(self) -> Path:
+        """The workspace's folder on the local disk, with what every version was judged by."""
+        self._shelf.fetch(_VERSIONS, (f"*/{VERSION_FILE}", *(f"*/{name}" for name in _OF_EVALUATION)))
+        self.aliases()
+        return self._home.root
 
     def resolve(self, name_or_alias: str) -> Version:
         """A version by its name or by an alias.
@@ -90,24 +105,25 @@ class Registry:
         """
         aliases = self.aliases()
         name = aliases.get(name_or_alias, name_or_alias)
-        path = self.root / _VERSIONS / name / VERSION_FILE
-        if "/" not in name and name not in {"", ".", ".."} and path.is_file():
-            return read(path)
+        if "/" not in name and name not in {"", ".", ".."}:
+            path = self._shelf.fetch(f"{_VERSIONS}/{name}", (VERSION_FILE, _CARD)) / VERSION_FILE
+            if path.is_file():
+                return read(path)
         if name != name_or_alias:
             raise WorkspaceError(
-                f"{self.root}: {name_or_alias} names {name}, which is not here. "
+                f"{self.place}: {name_or_alias} names {name}, which is not here. "
                 "Promote another version with: shelfcheck models promote VERSION"
             )
         known = [*aliases, *(one.version for one in self.versions())]
         if not known:
             raise WorkspaceError(
-                f"{self.root}: no model is registered here, so none is called {name!r}. "
-                f"Register one with: shelfcheck train --workspace {self.root.parent}"
+                f"{self.place}: no model is registered here, so none is called {name!r}. "
+                f"Register one with: shelfcheck train --workspace {self._home.place}"
             )
         close = difflib.get_close_matches(name, known, n=3, cutoff=0.4) or known[:3]
         raise WorkspaceError(
-            f"{self.root}: no version or alias {name!r}. Nearest: {', '.join(close)}. "
-            f"List all with: shelfcheck models list --workspace {self.root.parent}"
+            f"{self.place}: no version or alias {name!r}. Nearest: {', '.join(close)}. "
+            f"List all with: shelfcheck models list --workspace {self._home.place}"
         )
 
     def verify(self, version: str) -> Version:
@@ -120,6 +136,7 @@ class Registry:
             WorkspaceError: a file has changed, is missing, or was added.
         """
         found = self.resolve(version)
+        self._shelf.fetch(f"{_VERSIONS}/{found.version}")
         wrong = found.differences()
         if wrong:
             raise WorkspaceError(
@@ -127,6 +144,16 @@ class Registry:
                 "Restore the files, or use another version: shelfcheck models rollback"
             )
         return found
+
+    def differences(self, version: str) -> list[str]:
+        """What is wrong with a version's files, as `verify` would tell; of an object store, fetched anew.
+
+        Args:
+            version: its name, or an alias.
+        """
+        found = self.resolve(version)
+        self._shelf.fetch(f"{_VERSIONS}/{found.version}", anew=True)
+        return found.differences()
 
     def load(self, version: str) -> tuple[Version, Model]:
         """Verify and load a version.
@@ -164,7 +191,7 @@ class Registry:
         with self._shelf.locked(), self._shelf.writing("version") as out:
             self._settle()
             own = copy(source, out, files(source))
-            if "card.json" not in own:
+            if _CARD not in own:
                 raise WorkspaceError(f"{source}: no model here. Train one with: shelfcheck train")
             digest = hash_of(own)
             made = next((one for one in self.versions() if one.digest == digest), None)
@@ -208,6 +235,7 @@ class Registry:
         )
         made.write(out)
         out.rename(made.folder)
+        self._shelf.keep(f"{_VERSIONS}/{made.version}", last=VERSION_FILE)
         return made
 
     def _introduce(self, made: Version) -> None:
@@ -266,7 +294,7 @@ class Registry:
             if len(past) < 2:
                 told = f"has named {past[0]} only" if past else "names no version"
                 raise WorkspaceError(
-                    f"{self.root}: {alias} {told}, there is nothing to go back to. "
+                    f"{self.place}: {alias} {told}, there is nothing to go back to. "
                     "Name a version with: shelfcheck models promote VERSION"
                 )
             found = self.verify(past[-2])
@@ -278,7 +306,7 @@ class Registry:
         aliases = self.aliases()
         self._record(what, alias, aliases.get(alias), version)
         text = json.dumps(dict(sorted((aliases | {alias: version}).items())), indent=2) + "\n"
-        write_atomically(self.root / ALIASES_FILE, text)
+        self._shelf.write(ALIASES_FILE, text)
 
     def _settle(self) -> None:
         """Note a change that was recorded and then not made, because its process was killed."""
@@ -289,7 +317,8 @@ class Registry:
                 self._record("undone", alias, change.after, aliases.get(alias))
 
     def _record(self, what: str, alias: str | None, before: str | None, after: str | None) -> None:
-        history.append(self.root / _HISTORY_FILE, what, alias, before, after)
+        history.append(self._shelf.file(_HISTORY_FILE), what, alias, before, after)
+        self._shelf.wrote(_HISTORY_FILE)
 
 
 def _label_of(alias: str) -> str | None:

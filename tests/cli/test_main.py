@@ -74,6 +74,8 @@ def test_every_command_has_help_with_examples(name):
         (["train", "--config", "none.toml"], 2, "none.toml: no such file"),
         (["train"], 1, "shelfcheck prepare SOURCE"),
         (["run", "--source", "nothing-here.tsv"], 1, "nothing-here.tsv"),
+        (["train", "--engine", "spark"], 2, "runs on this machine only"),
+        (["graph", "query", "--engine", "spark"], 2, "`shelfcheck graph query` runs on this machine only"),
     ],
 )
 def test_wrong_use_is_told_without_a_traceback(tmp_path, arguments, code, told):

@@ -43,6 +43,26 @@ assignments = click.option(
     help="Set one setting, e.g. --set train.linear.epochs=3. May be repeated.",
 )
 threads = click.option("--threads", type=click.IntRange(0), help="Worker threads; 0 takes all processors.")
+SPARK: Final = ("run", "prepare", "predict")
+"""Commands that have a Spark form."""
+
+
+def _has_form(context: click.Context, _: click.Parameter, engine: str | None) -> str | None:
+    name = context.command_path.partition(" ")[2]
+    if engine == "spark" and name not in SPARK:
+        raise click.UsageError(
+            f"`shelfcheck {name}` runs on this machine only: it has no Spark form. "
+            f"Leave --engine out. These have one: {', '.join(SPARK)}."
+        )
+    return engine
+
+
+engine = click.option(
+    "--engine",
+    type=click.Choice(["duckdb", "spark"]),
+    callback=_has_form,
+    help="What runs the relational work, for commands that run on Spark too: run.engine.",
+)
 force = click.option("--force", is_flag=True, help="Run even what is fresh.")
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 quiet = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
@@ -98,7 +118,11 @@ def common(function: Callable[..., None]) -> Callable[..., None]:
         from shelfcheck.settings_file import parse_assignments  # noqa: PLC0415 - loads Pydantic
 
         overrides = parse_assignments(given.pop("assignments"))
-        for name, key in (("threads", "run.threads"), ("source_format", "source.format")):
+        for name, key in (
+            ("engine", "run.engine"),
+            ("threads", "run.threads"),
+            ("source_format", "source.format"),
+        ):
             value = given.pop(name, None)
             if value is not None:
                 overrides[key] = value
@@ -107,7 +131,7 @@ def common(function: Callable[..., None]) -> Callable[..., None]:
         function(job, **given)
 
     decorated: Callable[..., None] = command
-    for option in (as_json, quiet, force, threads, assignments, config, workspace):
+    for option in (as_json, quiet, force, engine, threads, assignments, config, workspace):
         decorated = option(decorated)
     return decorated
 

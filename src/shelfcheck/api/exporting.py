@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from shelfcheck import pipeline
 from shelfcheck.errors import WorkspaceError
 from shelfcheck.progress import NullProgress
+from shelfcheck.remote_workspace import open_workspace
 from shelfcheck.settings_file import resolve
-from shelfcheck.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -62,7 +62,7 @@ def export(
     from shelfcheck.export import Options, Prepared, export_labelled, plan_labelled  # noqa: PLC0415 - pyarrow
 
     settings = resolve(config, overrides, workspace).settings
-    home = Workspace(workspace)
+    home = open_workspace(workspace)
     folder = home.path(pipeline.PREPARED, made_by=f"shelfcheck prepare SOURCE... --workspace {workspace}")
     manifest = home.manifest(pipeline.PREPARED)
     if manifest is None:

@@ -29,6 +29,7 @@ from shelfcheck.graph.analysis.network import (
 )
 from shelfcheck.graph.analysis.products import verdicts
 from shelfcheck.graph.analysis.tables import TABLES
+from shelfcheck.graph.queries import GraphQueries
 from shelfcheck.graph.store import EDGES, NODES, PREDICTED_SCHEMA, Graph
 from shelfcheck.progress import NullProgress
 from shelfcheck.report import ReportInputs
@@ -171,7 +172,7 @@ class Shop:
             [{"review_id": row[0], "customer_id": row[3]} for row in self.reviews if row[3]],
         )
         predicted = [
-            {"review_id": row[0], "category": row[2], "confidence": row[5], "rank": 1, "model": "m"}
+            {"review_id": row[0], "category": row[2], "confidence": row[5], "rank": 1, "model": "out_of_fold"}
             for row in self.reviews
         ]
         pq.write_table(pa.Table.from_pylist(predicted, PREDICTED_SCHEMA), folder / "predicted.parquet")
@@ -285,6 +286,17 @@ def test_a_former_category_of_a_product_is_no_mismatch(tmp_path):
     counts = analyse(graph, tmp_path / "out", Settings(), NullProgress())
     assert counts["right_by_a_former_category"] == 36
     assert counts["mismatched_reviews"] == (20 + 20 + 2 + 2 + 9) * 3
+    pq.write_table(EDGES["bought"].empty_table(), graph.edges("bought"))
+    with GraphQueries(graph, threads=1) as ask:  # questions and analysis mean the same by a mismatch
+        asked = ask.mismatches(graph.models[0])
+        pairs = ask.category_confusion(graph.models[0]).to_pylist()
+    told = pq.read_table(tmp_path / "out" / "mismatches.parquet")
+    assert asked.select(["review_id", "assigned", "predicted"]).equals(
+        told.select(["review_id", "assigned", "predicted"])
+    )
+    assert asked.num_rows == counts["mismatched_reviews"]
+    right = sum(row["reviews"] for row in pairs if row["assigned"] == row["predicted"])
+    assert right == counts["judged_reviews"] - counts["mismatched_reviews"]
 
 
 def test_a_product_counts_where_more_than_half_of_its_reviews_are_predicted():
@@ -331,8 +343,16 @@ def test_the_report_has_the_chapter_escaped(shop_analysed):
     chapter = read_graph(out)
     assert chapter.suggestions[0][0] == "Merge? Cups and Mugs"
     assert "195 of 1,116 reviews" in chapter.sentences[0]
+    pairs = pq.read_table(out / "confused_pairs.parquet").to_pylist()
+    sure = [row for row in pairs if row["q"] <= 0.05]
+    drawn = chapter.chart.spec["datasets"]["rows"]
+    assert [(row["products"], row["expected"]) for row in drawn] == [
+        (row["products"], row["expected_products"]) for row in sure
+    ]
+    assert chapter.chart.rows[0][0] == f"{sure[0]['assigned']} → {sure[0]['predicted']}"
     page = render(ReportInputs(graph=out, made_at=""), Settings())
     assert 'href="#graph"' in page
+    assert "Products confused beyond what sizes give" in page
     assert NASTY not in page
     assert "&lt;script&gt;alert" in page
     assert 'href="#graph"' not in render(ReportInputs(made_at=""), Settings())

@@ -9,12 +9,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shelfcheck.errors import WorkspaceError
+from shelfcheck.report.charts_graph import confused_pairs_chart
 from shelfcheck.report.facts import read_json
 from shelfcheck.report.wording import number, percent, plural, ratio, words
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from shelfcheck.report.chart import Chart
 
 _MOST_PAIRS: Final = 15
 _MOST_ROWS: Final = 10
@@ -55,11 +58,13 @@ class GraphChapter:
     Attributes:
         sentences: what was found, in words.
         suggestions: heading, evidence and caution of each.
+        chart: of the confused pairs, if there are any.
         tables: the rest, in order.
     """
 
     sentences: tuple[str, ...]
     suggestions: tuple[tuple[str, str, str], ...]
+    chart: Chart | None
     tables: tuple[Listed, ...]
 
 
@@ -95,6 +100,7 @@ def read_graph(folder: Path) -> GraphChapter:
                 )
                 for row in rows["suggestions"]
             ),
+            chart=confused_pairs_chart(pairs) if (pairs := _told_pairs(summary, rows)) else None,
             tables=tuple(table for table in _tables(summary, rows) if table.rows),
         )
     except (OSError, pa.ArrowInvalid, KeyError, TypeError) as error:
@@ -155,12 +161,16 @@ def _customers(joined: Mapping[str, Any], communities: int) -> str:
     )
 
 
+def _told_pairs(summary: Mapping[str, Any], rows: Mapping[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    rate = summary["settings"]["false_discovery_rate"]
+    return [row for row in rows["confused_pairs"] if row["q"] <= rate][:_MOST_PAIRS]
+
+
 def _tables(summary: Mapping[str, Any], rows: Mapping[str, list[dict[str, Any]]]) -> list[Listed]:
     rate = summary["settings"]["false_discovery_rate"]
     telling: dict[tuple[str, str], list[str]] = {}
     for row in rows["confused_words"]:
         telling.setdefault((row["assigned"], row["predicted"]), []).append(row["word"])
-    pairs = [row for row in rows["confused_pairs"] if row["q"] <= rate][:_MOST_PAIRS]
     customers = [
         row for row in rows["common_customers"] if row["q"] <= rate and row["common"] >= _LEAST_COMMON
     ]
@@ -188,7 +198,7 @@ def _tables(summary: Mapping[str, Any], rows: Mapping[str, list[dict[str, Any]]]
                     f"{row['lift']:.1f}",
                     {"this": "mostly this", "other": "mostly back", "both": "both alike"}[row["way"]],
                 )
-                for row in pairs
+                for row in _told_pairs(summary, rows)
             ),
             3,
             "Lift: products with such a review, by what is expected if only sizes counted. Way: whether the "

@@ -98,6 +98,8 @@ def render(inputs: ReportInputs, settings: Settings) -> str:
     drawn = _charts(intake, evaluation, reviews, products) | model_charts | study_charts
     if sample is not None:
         drawn[sample.chart.name] = sample.chart
+    if graph is not None and graph.chart is not None:
+        drawn[graph.chart.name] = graph.chart
     counts = {"misplaced": reviews, "miscategorised": products, "declining": declines}
     return render_page(
         "report.html.j2",

@@ -16,6 +16,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
 from shelfcheck import interrupts
+from shelfcheck.checkpoints import Checkpoint, checkpoint_of
 from shelfcheck.config import flatten
 from shelfcheck.errors import WorkspaceError
 from shelfcheck.workspace import Manifest, utc_now
@@ -43,6 +44,7 @@ class Context:
         settings: all settings.
         progress: told how far the work is.
         cache: a folder for what can be made again; made when something is put there.
+        checkpoint: a place for unfinished work; what a killed run of the same fingerprint left is there.
         workspace: where all of it is, for a stage that looks at more than its inputs.
     """
 
@@ -52,6 +54,7 @@ class Context:
     settings: Settings
     progress: Progress
     cache: Path
+    checkpoint: Checkpoint
     workspace: Workspace
 
 
@@ -158,7 +161,8 @@ def run_stage(
     started = time.perf_counter()
     with workspace.writing(stage.name) as out:
         cache = workspace.root / "cache"
-        context = Context(folders, sources, out, settings, progress, cache, workspace)
+        checkpoint = checkpoint_of(workspace.root, stage.name, fingerprint)
+        context = Context(folders, sources, out, settings, progress, cache, checkpoint, workspace)
         counts = dict(stage.run(context))
         seconds = time.perf_counter() - started
         interrupts.check()
@@ -173,6 +177,7 @@ def run_stage(
             created=utc_now(),
         )
         folder = workspace.publish(out, made)
+        checkpoint.clear()
     place = f"{workspace.place}/{stage.name}/{folder.name}"
     return StageResult(stage.name, False, seconds, counts, place, workspace)  # noqa: FBT003
 

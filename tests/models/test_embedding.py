@@ -103,9 +103,9 @@ def test_kernel_descends_the_gradient(unit_norm):
     x = np.hstack([counts, np.ones((n, 1))]) * factor
     expected = descend(x, labels, (vectors, output, bias), rate=0.3, unit_norm=unit_norm)
     loss = learn(
-        np.concatenate([[0], ends[:-1]]), ends, ids, labels, np.array([0]), factor, tf, unit_norm,
-        vectors, np.ones(features + 1, np.float32), output, np.ones(classes, np.float32), bias, False,
-        0.3, 0.3, 0.0, 1,
+        np.concatenate([[0], ends]), ids, np.arange(features, dtype=np.int32), np.arange(n, dtype=np.uint32),
+        labels, np.array([0]), factor, tf, unit_norm, vectors, np.ones(features + 1, np.float32), output,
+        np.ones(classes, np.float32), bias, False, 0.3, 0.3, 0.0, 1,
     )  # fmt: skip
     for ours, right in zip((loss, vectors, output, bias), expected, strict=True):
         assert ours == pytest.approx(right, rel=1e-4, abs=1e-5)
@@ -120,9 +120,9 @@ def test_first_adagrad_step_worked_by_hand():
     squares, output_squares = np.ones(2, np.float32), np.ones(2, np.float32)
     bias = np.zeros(2, np.float32)
     loss = learn(
-        np.array([0]), np.array([1]), np.array([0], np.uint32), np.array([1], np.int16), np.array([0]),
-        np.array([1, 0], np.float32), np.ones(64, np.float32), True, vectors, squares, output, output_squares,
-        bias, True, 0.5, 0.5, 0.0, 1,
+        np.array([0, 1]), np.array([0], np.uint32), np.array([0], np.int32), np.array([0], np.uint32),
+        np.array([1], np.int16), np.array([0]), np.array([1, 0], np.float32), np.ones(64, np.float32), True,
+        vectors, squares, output, output_squares, bias, True, 0.5, 0.5, 0.0, 1,
     )  # fmt: skip
     p = 1 / (1 + math.exp(-2))
     assert loss == pytest.approx(-math.log(1 - p), rel=1e-5)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 
 import numpy as np
 import pyarrow as pa
@@ -134,7 +135,7 @@ def test_order_is_shuffled_and_independent_of_input_order(encoded, settings, tmp
 
 def test_parts_give_the_same_as_one_part(encoded, settings, tmp_path, monkeypatch):
     monkeypatch.setattr(module, "_PART_ROWS", 300)
-    monkeypatch.setattr(module, "_BATCH_ROWS", 170)
+    monkeypatch.setattr(module, "_SEGMENT_ROWS", 170)
     other = encode(write_prepared(reviews(), tmp_path / "p"), tmp_path / "o", settings)
     for name in ("indptr", "ids", "label", "bucket"):
         assert np.array_equal(getattr(encoded, name), getattr(other, name)), name
@@ -149,15 +150,14 @@ def test_nothing_to_encode(settings, tmp_path):
 
 @pytest.mark.parametrize("damage", ["missing", "short", "format"])
 def test_damaged_folder_is_refused(encoded, tmp_path, damage):
-    for file in encoded.folder.iterdir():
-        (tmp_path / file.name).write_bytes(file.read_bytes())
+    shutil.copytree(encoded.folder, tmp_path, dirs_exist_ok=True)
     if damage == "missing":
         (tmp_path / "meta.json").unlink()
     elif damage == "short":
         (tmp_path / "ids.u32").write_bytes(b"1234")
     else:
         meta = (tmp_path / "meta.json").read_text(encoding="utf-8")
-        (tmp_path / "meta.json").write_text(meta.replace('"format": 3', '"format": 99'), encoding="utf-8")
+        (tmp_path / "meta.json").write_text(meta.replace('"format": 4', '"format": 99'), encoding="utf-8")
     with pytest.raises(WorkspaceError, match="shelfcheck train"):
         Encoded.open(tmp_path)
 

@@ -65,14 +65,14 @@ def test_learns_what_logistic_regression_learns(encoded, model):
 
 
 def test_first_step_is_the_gradient_worked_by_hand():
-    # One review with one n-gram, two classes, bias 0: p = (.5, .5), g = (-.5, .5), x = 1 after the norm,
-    # squares = 1 + .5, step = rate * x / sqrt(1.5) * g.
+    # One review with one n-gram that is known and one that is not, two classes, bias 0: p = (.5, .5),
+    # g = (-.5, .5), x = 1 after the norm, squares = 1 + .5, step = rate * x / sqrt(1.5) * g.
     weights, squares = np.zeros((1, 8), np.float32), np.ones(1, np.float32)
     bias, bias_squares = np.zeros(8, np.float32), np.ones(8, np.float32)
     loss = learn(
-        np.array([0]), np.array([1]), np.array([0], np.uint32), np.array([0], np.int16), np.array([0]),
-        np.array([3], np.float32), np.ones(64, np.float32), weights, squares,
-        bias, bias_squares, np.ones(2, np.float32), 2, 4.0, 4.0, 0.0, 1,
+        np.array([0, 2]), np.array([1, 0], np.uint32), np.array([0, -1], np.int32), np.array([0], np.uint32),
+        np.array([0], np.int16), np.array([0]), np.array([3], np.float32), np.ones(64, np.float32), weights,
+        squares, bias, bias_squares, np.ones(2, np.float32), 2, 4.0, 4.0, 0.0, 1,
     )  # fmt: skip
     assert loss == pytest.approx(np.log(2))
     assert squares[0] == pytest.approx(1.5)
@@ -93,11 +93,13 @@ def test_relevance_worked_by_hand():
     # Two classes with shares of a half. Feature 0 stands in one review of either: with 5 further reviews of
     # each, the shares stay a half and it tells nothing. Feature 1 stands in two reviews of class 1: shares
     # 5/12 and 7/12. Counts within a review (the high bits) do not matter.
-    ids = np.array([0, 1, 0, 1 | 5 << 26], np.uint32)
+    # Bucket 2 is no feature.
+    ids = np.array([0, 1, 2, 0, 1 | 5 << 26], np.uint32)
+    indptr, rows = np.array([0, 1, 3, 4, 5]), np.arange(4, dtype=np.uint32)
+    position, labels = np.array([0, 1, -1], np.int32), np.array([0, 1, 1, 1], np.int16)
     found = np.full(2, np.nan)
-    starts, labels = np.arange(4), np.array([0, 1, 1, 1], np.int16)
     for first, last in ((0, 1), (1, 2)):
-        relevance(starts, starts + 1, ids, labels, first, last, np.array([0.5, 0.5]), found)
+        relevance(indptr, ids, position, rows, labels, first, last, np.array([0.5, 0.5]), found)
     assert found == pytest.approx([0, 5 / 12 * np.log(10 / 12) + 7 / 12 * np.log(14 / 12)], abs=1e-12)
 
 

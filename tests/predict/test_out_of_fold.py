@@ -25,6 +25,7 @@ def folder(tmp_path_factory, encoded, settings):
 def test_files(folder):
     assert {file.name for file in folder.iterdir()} == {
         "predictions.parquet", "log_probabilities.f16", "meta.json", "fold-0", "fold-1", "fold-2",
+        "assigned.i16", "fold.i8", "product.u32", "products.parquet",
     }  # fmt: skip
 
 

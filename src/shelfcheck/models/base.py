@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from shelfcheck.checkpoints import Checkpoint
     from shelfcheck.config import Settings
     from shelfcheck.models.calibration import Calibration
     from shelfcheck.models.examples import Examples
@@ -74,10 +75,12 @@ class Model(ABC):
     def learn(
         cls,
         examples: Examples,
-        rows: npt.NDArray[np.int64],
-        held: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.integer[Any]],
+        held: npt.NDArray[np.integer[Any]],
         settings: Settings,
         progress: Progress,
+        *,
+        checkpoint: Checkpoint | None = None,
     ) -> Self:
         """Learn from some reviews; calibration comes later.
 
@@ -87,6 +90,8 @@ class Model(ABC):
             held: reviews of other products, to stop early by and to choose by; each has a class.
             settings: the model's own section of `train`, and `run`.
             progress: told how far it is.
+            checkpoint: where unfinished learning is kept, of these very reviews and settings, by models that
+                can go on; the others begin again.
 
         Raises:
             NotEnoughDataError: the reviews are too few.
@@ -97,7 +102,7 @@ class Model(ABC):
     def logits_of(
         self,
         examples: Examples,
-        rows: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.integer[Any]],
         threads: int = 0,
         progress: Progress | None = None,
     ) -> Floats:

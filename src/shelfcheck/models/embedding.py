@@ -30,6 +30,7 @@ from shelfcheck.__about__ import __version__
 from shelfcheck.config import EmbeddingSettings, TextSettings
 from shelfcheck.errors import NotEnoughDataError, WorkspaceError
 from shelfcheck.models.base import Model, read_card, write_card
+from shelfcheck.models.blocks import counted, taken
 from shelfcheck.models.calibration import Calibration
 from shelfcheck.models.ngrams import encode_tokens, field_tokens, term_buckets, thread_count
 from shelfcheck.schema import REVIEW_BODY
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from shelfcheck.checkpoints import Checkpoint
     from shelfcheck.config import Settings
     from shelfcheck.models.base import Explanation
     from shelfcheck.models.embedding_fitting import Pooling
@@ -92,10 +94,12 @@ class EmbeddingModel(Model):
     def learn(
         cls,
         examples: Examples,
-        rows: npt.NDArray[np.int64],
-        held: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.integer[Any]],
+        held: npt.NDArray[np.integer[Any]],
         settings: Settings,
         progress: Progress,
+        *,
+        checkpoint: Checkpoint | None = None,
     ) -> EmbeddingModel:
         """Learn from some reviews; see `Model.learn`.
 
@@ -107,8 +111,8 @@ class EmbeddingModel(Model):
 
         own, threads = settings.train.embedding, settings.run.threads
         encoded = examples.encoded_as(own, threads, progress)
-        labels = encoded.label[rows]
-        present = np.unique(labels)
+        labels = taken(encoded.label, rows)
+        present = np.flatnonzero(counted(labels))
         if len(present) < 2:
             only = encoded.categories[present[0]] if len(present) else "none"
             raise NotEnoughDataError(
@@ -118,15 +122,16 @@ class EmbeddingModel(Model):
         fitted = fit_embedding(
             encoded.indptr,
             encoded.ids,
-            rows,
+            rows.astype(np.uint32, copy=False),
             labels,
-            held=(held, encoded.label[held]),
+            held=(held.astype(np.uint32, copy=False), taken(encoded.label, held)),
             n_classes=len(encoded.categories),
             hash_bits=encoded.hash_bits,
             settings=own,
             threads=thread_count(threads),
             seed=settings.run.seed,
             progress=progress,
+            checkpoint=checkpoint,
         )
         words: tuple[str, ...] = ()
         if REVIEW_BODY in own.fields and own.named_words and examples.source is not None:
@@ -149,7 +154,7 @@ class EmbeddingModel(Model):
         self,
         indptr: npt.NDArray[np.int64],
         ids: npt.NDArray[np.uint32],
-        rows: npt.NDArray[np.int64] | None = None,
+        rows: npt.NDArray[np.integer[Any]] | None = None,
         threads: int = 0,
     ) -> Floats:
         """Logits before calibration; the log prior where a review has no known n-gram.
@@ -165,7 +170,7 @@ class EmbeddingModel(Model):
         """
         from shelfcheck.models.embedding_fitting import Top, score  # noqa: PLC0415 - loads Numba
 
-        chosen = np.arange(len(indptr) - 1) if rows is None else rows
+        chosen = np.arange(len(indptr) - 1, dtype=np.uint32) if rows is None else rows.astype(np.uint32)
         # The prior is a probability already: undo what calibration will do to it.
         top = Top(self.output, self.bias, self.prior / np.float32(self.calibration.scale))
         return score(indptr, ids, chosen, self.pooling, top, threads=thread_count(threads))
@@ -173,7 +178,7 @@ class EmbeddingModel(Model):
     def logits_of(
         self,
         examples: Examples,
-        rows: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.integer[Any]],
         threads: int = 0,
         progress: Progress | None = None,
     ) -> Floats:
@@ -269,7 +274,7 @@ class EmbeddingModel(Model):
         return nearest_words(self, term, k, self.words if among is None else tuple(among))
 
     def product_vectors(
-        self, examples: Examples, rows: npt.NDArray[np.int64] | None = None, threads: int = 0
+        self, examples: Examples, rows: npt.NDArray[np.integer[Any]] | None = None, threads: int = 0
     ) -> ProductVectors:
         """The mean vector of each product's reviews.
 
@@ -357,9 +362,9 @@ class EmbeddingModel(Model):
     @cached_property
     def position(self) -> npt.NDArray[np.int32]:
         """Row of `vectors` by bucket, -1 where unknown."""
-        from shelfcheck.models.embedding_fitting import positions  # noqa: PLC0415 - loads Numba
+        from shelfcheck.models.ngram_weights import positions  # noqa: PLC0415 - loads Numba
 
-        return positions(self.buckets, self.settings.hash_bits)
+        return positions(self.buckets, 1 << self.settings.hash_bits)
 
     @cached_property
     def pooling(self) -> Pooling:

@@ -1,7 +1,7 @@
 """Numba kernels of the `embedding` model: learn, score, pool.
 
 Each takes and fills NumPy arrays and releases the GIL. Encoded n-grams are as in `kernels`: one uint32, the
-low 26 bits a bucket (or a row of the vectors), the high 6 bits the count less one. Vectors are padded with
+low 26 bits a bucket, the high 6 bits the count less one. Vectors are padded with
 zeros to whole lanes of 8 float32, so that the loops over them need no remainder.
 
 Import this module only where a kernel is called: it loads Numba.
@@ -25,9 +25,10 @@ SYNC_ROWS = 64  # rows after which a thread adds its changes of the output to wh
 
 @njit(cache=True, nogil=True, fastmath=True)
 def learn(
-    starts: Array,
-    stops: Array,
+    indptr: Array,
     ids: Array,
+    position: Array,
+    rows: Array,
     labels: Array,
     blocks: Array,
     factor: Array,
@@ -54,11 +55,12 @@ def learn(
     `SYNC_ROWS` rows: two processors that write the same few lines of the cache wait for each other.
 
     Args:
-        starts: int64 (n), where each row begins in `ids`.
-        stops: int64 (n), where it ends.
-        ids: uint32 (nnz), rows of `vectors` with counts.
-        labels: int16 (n), 0..classes-1.
-        blocks: int64, numbers of the blocks of `BLOCK` rows to visit, in order.
+        indptr: int64 (n + 1).
+        ids: uint32 (nnz), buckets with counts.
+        position: int32 (buckets), row of `vectors`, -1 where a bucket has none.
+        rows: uint32 (m), the reviews to learn from.
+        labels: int16 (m), their classes, 0..classes-1.
+        blocks: int64, numbers of the blocks of `BLOCK` of these to visit, in order.
         factor: float32 (features), weight of each n-gram, and of the end.
         tf: float32 (MAX_COUNT), weight of a count.
         unit_norm: divide the weights by their L2 norm; by their sum when false.
@@ -88,7 +90,7 @@ def learn(
     x = np.empty(1024, np.float32)
     features = np.empty(1024, np.uint32)
     one = np.float32(1)
-    n = len(starts)
+    n = len(rows)
     loss = 0.0
     since = 0
     random = _mix(np.uint64(seed)) | np.uint64(1)
@@ -97,20 +99,28 @@ def learn(
     for b in range(len(blocks)):
         rate = np.float32(rate_first + (rate_last - rate_first) * b / len(blocks))
         for r in range(blocks[b] * BLOCK, min(n, (blocks[b] + 1) * BLOCK)):
-            if stops[r] - starts[r] >= len(x):
-                x = np.empty(2 * (stops[r] - starts[r]), np.float32)
+            begin, stop = indptr[rows[r]], indptr[rows[r] + 1]
+            if stop - begin >= len(x):
+                x = np.empty(2 * (stop - begin), np.float32)
                 features = np.empty(len(x), np.uint32)
+            # Places are looked up first, so that many fetches from memory are under way at a time.
+            known = 0
+            for j in range(begin, stop):
+                p = position[ids[j] & mask]
+                features[known] = np.uint32(p)
+                x[known] = tf[ids[j] >> np.uint32(ID_BITS)]
+                known += p >= 0
             size = 0
             norm = np.float32(0)
-            for j in range(starts[r], stops[r]):
+            for j in range(known):
                 if threshold > 0:
                     random ^= random << np.uint64(13)  # xorshift64 (Marsaglia 2003)
                     random ^= random >> np.uint64(7)
                     random ^= random << np.uint64(17)
                     if (random >> np.uint64(20)) & np.uint64(65535) < threshold:
                         continue
-                f = ids[j] & mask
-                v = factor[f] * tf[ids[j] >> np.uint32(ID_BITS)]
+                f = features[j]
+                v = factor[f] * x[j]
                 features[size] = f
                 x[size] = v
                 norm += v * v if unit_norm else v
@@ -233,7 +243,7 @@ def pool(
         ids: uint32 (nnz), buckets with counts.
         first: first place in `rows`.
         last: place after the last.
-        rows: int64 (m), rows to pool.
+        rows: uint32 (m), rows to pool.
         position: int32 (buckets), row in `vectors`, -1 where unknown.
         factor: float32 (features).
         tf: float32 (MAX_COUNT).

@@ -154,12 +154,15 @@ def evaluate(
             f"{len(labels)} labels, {probabilities.shape} probabilities, {len(categories)} categories"
         )
     tally = Tally(k)
-    if products is not None:
-        codes, product = np.unique(products, return_inverse=True)
-        products = product - np.searchsorted(codes, 0)  # without gaps, and below 0 where there is none
-        products = np.maximum(products, -1)
-    tally.add(labels, probabilities, uncalibrated, products)
+    tally.add(labels, probabilities, uncalibrated, None if products is None else numbered(products))
     return summarise(tally, categories)
+
+
+def numbered(products: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Codes of products without gaps, in the same order; -1 where there is none. (n) -> (n)."""
+    codes, product = np.unique(products, return_inverse=True)
+    found: npt.NDArray[np.int64] = np.maximum(product - np.searchsorted(codes, 0), -1)
+    return found
 
 
 def summarise(tally: Tally, categories: Sequence[str]) -> Evaluation:

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import pyarrow as pa
 
+from shelfcheck.checkpoints import Checkpoint
 from shelfcheck.config import EncodingSettings, TextSettings, validate
 from shelfcheck.errors import WorkspaceError
-from shelfcheck.models.encode import Encoded, encode, encode_table
+from shelfcheck.models.encode import encode, encode_table
+from shelfcheck.models.encoded import FORMAT, Encoded
 from shelfcheck.models.ngrams import row_keys
 from shelfcheck.prepare.read import iter_prepared
 from shelfcheck.schema import REVIEW_BODY, REVIEW_HEADLINE, REVIEW_ID, REVIEW_TOKENS
@@ -82,7 +84,11 @@ class Examples:
         table = pa.Table.from_batches(iter_prepared(self.source, [REVIEW_ID, *_TEXTS]))
         keys = row_keys(table.column(REVIEW_ID).combine_chunks())
         table = table.take(pa.array(np.argsort(keys, kind="stable")))
-        if not table.column(REVIEW_ID).equals(self.encoded.rows().column(REVIEW_ID)):
+        encoded = pa.chunked_array(
+            [chunk for rows in self.encoded.batches([REVIEW_ID]) for chunk in rows.column(0).chunks],
+            pa.string(),
+        )
+        if not table.column(REVIEW_ID).equals(encoded):
             raise WorkspaceError(
                 f"{self.source}: these are not the reviews that were encoded. "
                 "Encode again with: shelfcheck train"
@@ -111,14 +117,17 @@ class Examples:
             reviews = pa.Table.from_batches(iter_prepared(self.source))
             order = np.argsort(row_keys(reviews.column(REVIEW_ID).combine_chunks()), kind="stable")
             return encode_table(reviews.take(pa.array(order)), spec, self.encoded.text, threads)
-        described = f"{self.encoded.n_ids} {self.encoded.fields} {spec.model_dump_json(include=set(_SPEC))}"
+        own = f"{FORMAT} {self.encoded.n_ids} {self.encoded.fields}"
+        described = f"{own} {spec.model_dump_json(include=set(_SPEC))}"
         folder = self.cache / hashlib.sha256(described.encode()).hexdigest()[:16]
         if (folder / "meta.json").exists():
             return Encoded.open(folder)
         # Written aside and renamed, so that a killed run leaves no half encoding that looks whole.
         aside = folder.with_name(f".{folder.name}")
         shutil.rmtree(aside, ignore_errors=True)
+        kept = Checkpoint(folder.with_name(f".{folder.name}-unfinished"))
         settings = validate({"run": {"threads": threads}, "text": self.encoded.text.model_dump()})
-        encode(self.source, aside, settings, progress, spec=spec)
+        encode(self.source, aside, settings, progress, spec=spec, checkpoint=kept)
         aside.rename(folder)
+        kept.clear()
         return Encoded.open(folder)

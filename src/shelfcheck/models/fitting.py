@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -13,24 +13,29 @@ from shelfcheck.errors import NotEnoughDataError
 from shelfcheck.models.kernels import BLOCK, learn
 from shelfcheck.models.ngram_weights import (
     LEAST_RELEVANCE,
-    compacted,
     count_weights,
     document_frequency,
+    positions,
     relevances,
     rounded,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
+    from shelfcheck.checkpoints import Checkpoint
     from shelfcheck.config import LinearSettings
     from shelfcheck.progress import Progress
 
     Ints = npt.NDArray[np.int64]
     Floats = npt.NDArray[np.float32]
+    Order = Callable[[int], Ints]  # epoch -> places of the rows, in the order in which it meets them
 
 _FIRST_SQUARE: Final = 1.0  # AdaGrad's first accumulator: keeps the first steps of a rare n-gram small
 _CHUNK_BLOCKS: Final = 16  # blocks that a thread takes at a time
+_EPOCH: Final = "epoch"  # the piece that is kept
 _LANE: Final = 8  # rows of the matrix are padded to whole vectors of 8 float32
 
 
@@ -47,10 +52,56 @@ class Fitted:
     facts: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _State:
+    """What is known after some epochs; the arrays are changed as reviews are met.
+
+    Attributes:
+        buckets: uint32 (features), most frequent first.
+        factor: float32 (features), weight of each n-gram.
+        ngrams: int64 (1), n-grams in all training reviews.
+        weights: float32 (features, padded classes).
+        squares: float32 (features), AdaGrad's accumulators.
+        bias: float32 (padded classes).
+        bias_squares: float32 (padded classes).
+    """
+
+    buckets: npt.NDArray[np.uint32]
+    factor: Floats
+    ngrams: Ints
+    weights: Floats
+    squares: Floats
+    bias: Floats
+    bias_squares: Floats
+
+
+def met_in(
+    epoch: int,
+    rows: npt.NDArray[np.uint32],
+    labels: npt.NDArray[np.int16],
+    random: np.random.Generator,
+    order: Order | None,
+) -> tuple[Ints, npt.NDArray[np.uint32], npt.NDArray[np.int16]]:
+    """How an epoch meets reviews: their blocks, shuffled, and the rows and labels that these are blocks of.
+
+    Args:
+        epoch: from 0.
+        rows: uint32 (m), shuffled once and for all.
+        labels: int16 (m).
+        random: draws the order of the blocks.
+        order: gives the places of an epoch's reviews in `rows`; they are then copied, 6 bytes a review.
+    """
+    blocks = random.permutation(-(-len(rows) // BLOCK))
+    if order is None:
+        return blocks, rows, labels
+    places = order(epoch)
+    return np.arange(len(blocks)), rows[places], labels[places]
+
+
 def fit_linear(
     indptr: Ints,
     ids: npt.NDArray[np.uint32],
-    rows: Ints,
+    rows: npt.NDArray[np.uint32],
     labels: npt.NDArray[np.int16],
     *,
     n_classes: int,
@@ -59,13 +110,18 @@ def fit_linear(
     threads: int,
     seed: int,
     progress: Progress,
+    checkpoint: Checkpoint | None = None,
+    order: Order | None = None,
 ) -> Fitted:
     """Learn weights from the chosen rows.
+
+    Memory: 4 bytes a class and 20 bytes for each n-gram that is learned, as much again for an n-gram's
+    classes while it is weighed, 12 bytes for each hash bucket. Encoded reviews are read where they lie.
 
     Args:
         indptr: int64 (n + 1).
         ids: uint32 (nnz), buckets with counts.
-        rows: int64 (m), reviews to learn from.
+        rows: uint32 (m), reviews to learn from.
         labels: int16 (m), their classes, 0..n_classes-1.
         n_classes: number of classes.
         hash_bits: log2 of the number of buckets.
@@ -73,11 +129,102 @@ def fit_linear(
         threads: worker threads.
         seed: of the order of the reviews.
         progress: told the reviews met.
+        checkpoint: where the epochs that are done are kept, of these very reviews and settings.
+        order: another order than the shuffled one, for experiments.
 
     Raises:
         NotEnoughDataError: no n-gram stands in enough reviews.
     """
     started = time.perf_counter()
+    m = len(rows)
+    shares = (np.bincount(labels, minlength=n_classes) + 0.5) / (m + 0.5 * n_classes)
+    prior = np.log(shares).astype(np.float32)
+    kept = None if checkpoint is None else checkpoint.saved(_EPOCH)
+    if kept is None:
+        state = _begin(
+            indptr, ids, rows, labels, shares, hash_bits=hash_bits, settings=settings, threads=threads
+        )
+        state.bias[:n_classes] = prior
+        losses: list[float] = []
+        counting = time.perf_counter() - started
+        learning = 0.0
+    else:
+        state = _State(**kept[0])
+        losses, counting, learning = (kept[1][name] for name in ("losses", "counting", "learning"))
+    position = positions(state.buckets, 1 << hash_bits)
+    tf = count_weights()
+    class_weights = _class_weights(labels, n_classes, settings.rare_class_reviews)
+    random = np.random.default_rng(seed)
+    steps = settings.epochs * m
+
+    def rate(done: int) -> float:
+        return settings.learning_rate * max(0.0, 1 - done / steps)
+
+    progress.start("Training", steps)
+    began = time.perf_counter()
+    with ThreadPoolExecutor(threads) as pool:
+        for epoch in range(settings.epochs):
+            visited, met, classes = met_in(epoch, rows, labels, random, order)
+            if epoch < len(losses):  # done by the run that was stopped
+                progress.advance(m)
+                continue
+            chunks = [visited[i : i + _CHUNK_BLOCKS] for i in range(0, len(visited), _CHUNK_BLOCKS)]
+
+            def work(
+                place: int,
+                chunks: list[Ints] = chunks,
+                epoch: int = epoch,
+                met: npt.NDArray[np.uint32] = met,
+                classes: npt.NDArray[np.int16] = classes,
+            ) -> float:
+                done = epoch * m + place * _CHUNK_BLOCKS * BLOCK
+                rates = rate(done), rate(done + len(chunks[place]) * BLOCK)
+                turn = 1 + (seed * settings.epochs + epoch) * len(chunks) + place
+                loss: float = learn(
+                    indptr, ids, position, met, classes, chunks[place], state.factor, tf, state.weights,
+                    state.squares, state.bias, state.bias_squares, class_weights, n_classes, *rates,
+                    settings.dropout, turn,
+                )  # fmt: skip
+                return loss
+
+            total = 0.0
+            for place, loss in enumerate(pool.map(work, range(len(chunks)))):
+                total += loss
+                progress.advance(min(m, (place + 1) * _CHUNK_BLOCKS * BLOCK) - place * _CHUNK_BLOCKS * BLOCK)
+            losses.append(total / m)
+            if checkpoint is not None and checkpoint.due:
+                spent = learning + time.perf_counter() - began
+                told = {"losses": losses, "counting": counting, "learning": spent}
+                checkpoint.save(_EPOCH, {one.name: getattr(state, one.name) for one in fields(state)}, told)
+    progress.finish()
+    # Rounded now, so that a model that was stored as bfloat16 predicts what the fresh one does.
+    weights = rounded(np.ascontiguousarray(state.weights[:, :n_classes]))
+    facts = {
+        "training_reviews": m,
+        "training_ngrams": int(state.ngrams[0]),
+        "loss_by_epoch": [round(loss, 6) for loss in losses],
+        "seed": seed,
+        "threads": threads,
+        "seconds": {
+            "count": round(counting, 3),
+            "learn": round(learning + time.perf_counter() - began, 3),
+        },
+    }
+    return Fitted((state.buckets, state.factor, weights, state.bias[:n_classes].copy(), prior), facts)
+
+
+def _begin(
+    indptr: Ints,
+    ids: npt.NDArray[np.uint32],
+    rows: npt.NDArray[np.uint32],
+    labels: npt.NDArray[np.int16],
+    shares: npt.NDArray[np.floating[Any]],
+    *,
+    hash_bits: int,
+    settings: LinearSettings,
+    threads: int,
+) -> _State:
+    """Choose the n-grams and weigh them; nothing is learned yet."""
     m = len(rows)
     frequency = document_frequency(indptr, ids, rows, 1 << hash_bits, threads)
     used = np.flatnonzero(frequency >= settings.min_document_frequency)
@@ -87,68 +234,25 @@ def fit_linear(
             "Add reviews, or lower train.linear.min_document_frequency."
         )
     buckets: npt.NDArray[np.uint32] = used[np.argsort(-frequency[used], kind="stable")].astype(np.uint32)
-    starts, stops, own_ids = compacted(indptr, ids, rows, buckets, n_buckets=1 << hash_bits, threads=threads)
-    shares = (np.bincount(labels, minlength=n_classes) + 0.5) / (m + 0.5 * n_classes)
-    prior = np.log(shares).astype(np.float32)
+    frequency = frequency[buckets]
     # One factor of an n-gram is all that predicting and explaining know: its relevance is part of it.
-    factor = (np.log((1 + m) / (1 + frequency[buckets])) + 1) ** settings.idf_power
+    factor = (np.log((1 + m) / (1 + frequency)) + 1) ** settings.idf_power
     if settings.relevance_power > 0:
-        told = relevances(starts, stops, own_ids, labels, frequency[buckets], shares=shares, threads=threads)
+        position = positions(buckets, 1 << hash_bits)
+        told = relevances(
+            indptr, ids, position, rows, labels, frequency=frequency, shares=shares, threads=threads
+        )
         factor *= (LEAST_RELEVANCE + told) ** settings.relevance_power
-    idf = factor.astype(np.float32)
-    counted = time.perf_counter()
-
-    width = -(-n_classes // _LANE) * _LANE
-    weights = np.zeros((len(buckets), width), np.float32)
-    squares = np.full(len(buckets), _FIRST_SQUARE, np.float32)
-    bias = np.zeros(width, np.float32)
-    bias[:n_classes] = prior
-    bias_squares = np.full(width, _FIRST_SQUARE, np.float32)
-    tf = count_weights()
-    class_weights = _class_weights(labels, n_classes, settings.rare_class_reviews)
-    random = np.random.default_rng(seed)
-    losses: list[float] = []
-    steps = settings.epochs * m
-
-    def rate(done: int) -> float:
-        return settings.learning_rate * max(0.0, 1 - done / steps)
-
-    progress.start("Training", steps)
-    with ThreadPoolExecutor(threads) as pool:
-        for epoch in range(settings.epochs):
-            order = random.permutation(-(-m // BLOCK))
-            chunks = [order[i : i + _CHUNK_BLOCKS] for i in range(0, len(order), _CHUNK_BLOCKS)]
-
-            def work(place: int, chunks: list[Ints] = chunks, epoch: int = epoch) -> float:
-                done = epoch * m + place * _CHUNK_BLOCKS * BLOCK
-                rates = rate(done), rate(done + len(chunks[place]) * BLOCK)
-                turn = 1 + (seed * settings.epochs + epoch) * len(chunks) + place
-                loss: float = learn(
-                    starts, stops, own_ids, labels, chunks[place], idf, tf, weights, squares, bias,
-                    bias_squares, class_weights, n_classes, *rates, settings.dropout, turn,
-                )  # fmt: skip
-                return loss
-
-            total = 0.0
-            for place, loss in enumerate(pool.map(work, range(len(chunks)))):
-                total += loss
-                progress.advance(min(m, (place + 1) * _CHUNK_BLOCKS * BLOCK) - place * _CHUNK_BLOCKS * BLOCK)
-            losses.append(total / m)
-    progress.finish()
-    # Rounded now, so that a model that was stored as bfloat16 predicts what the fresh one does.
-    kept = rounded(np.ascontiguousarray(weights[:, :n_classes]))
-    facts = {
-        "training_reviews": m,
-        "training_ngrams": int((stops - starts).sum()),
-        "loss_by_epoch": [round(loss, 6) for loss in losses],
-        "seed": seed,
-        "threads": threads,
-        "seconds": {
-            "count": round(counted - started, 3),
-            "learn": round(time.perf_counter() - counted, 3),
-        },
-    }
-    return Fitted((buckets, idf, kept, bias[:n_classes].copy(), prior), facts)
+    width = -(-len(shares) // _LANE) * _LANE
+    return _State(
+        buckets=buckets,
+        factor=factor.astype(np.float32),
+        ngrams=np.array([frequency.sum(dtype=np.int64)]),
+        weights=np.zeros((len(buckets), width), np.float32),
+        squares=np.full(len(buckets), _FIRST_SQUARE, np.float32),
+        bias=np.zeros(width, np.float32),
+        bias_squares=np.full(width, _FIRST_SQUARE, np.float32),
+    )
 
 
 def _class_weights(labels: npt.NDArray[np.int16], n_classes: int, enough: int) -> Floats:

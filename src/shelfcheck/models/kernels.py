@@ -1,8 +1,8 @@
 """Numba kernels of the `linear` model: hash n-grams, count, learn, score.
 
 Each takes and fills NumPy arrays and releases the GIL, so that threads work on parts of the rows.
-An encoded n-gram is one uint32: the low 26 bits hold its bucket (or, after `compact`, its row in the
-weight matrix), the high 6 bits how often it stands in the review, less one, at most 63.
+An encoded n-gram is one uint32: the low 26 bits hold its bucket, the high 6 bits how often it stands in the
+review, less one, at most 63. Encoded rows are read where they lie, memory-mapped; nothing is copied.
 
 Import this module only where a kernel is called: it loads Numba.
 """
@@ -170,44 +170,16 @@ def count_documents(indptr: Array, ids: Array, rows: Array, df: Array) -> None:
 
 
 @njit(cache=True, nogil=True)
-def compact(
+def relevance(
     indptr: Array,
     ids: Array,
+    position: Array,
     rows: Array,
+    labels: Array,
     first: int,
     last: int,
-    position: Array,
-    starts: Array,
-    stops: Array,
+    prior: Array,
     out: Array,
-) -> None:
-    """Copy rows, keep known n-grams only, and replace buckets by rows of the weight matrix.
-
-    Args:
-        indptr: int64 (n + 1).
-        ids: uint32 (nnz), buckets with counts.
-        rows: int64 (m), the rows to copy; those at first..last-1 are done.
-        first: first place in `rows`.
-        last: place after the last.
-        position: int32 (buckets), row in the weight matrix, -1 where unknown.
-        starts: int64 (m), where each row begins in `out`: room for all of its n-grams lies there.
-        stops: int64 (m), filled: where each row ends.
-        out: uint32, filled.
-    """
-    mask = np.uint32(ID_MASK)
-    for i in range(first, last):
-        n = starts[i]
-        for j in range(indptr[rows[i]], indptr[rows[i] + 1]):
-            known = position[ids[j] & mask]
-            if known >= 0:
-                out[n] = np.uint32(known) | (ids[j] & ~mask)
-                n += 1
-        stops[i] = n
-
-
-@njit(cache=True, nogil=True)
-def relevance(
-    starts: Array, stops: Array, ids: Array, labels: Array, first: int, last: int, prior: Array, out: Array
 ) -> None:
     """How much an n-gram tells about the category, for features first..last-1.
 
@@ -216,10 +188,11 @@ def relevance(
     counted in, so that an n-gram that few reviews hold tells little.
 
     Args:
-        starts: int64 (n), where each row begins in `ids`.
-        stops: int64 (n), where it ends.
-        ids: uint32 (nnz), features with counts.
-        labels: int16 (n), 0..classes-1.
+        indptr: int64 (n + 1).
+        ids: uint32 (nnz), buckets with counts.
+        position: int32 (buckets), feature of each bucket, -1 where it is none.
+        rows: uint32 (m), the rows to read.
+        labels: int16 (m), their classes, 0..classes-1.
         first: first feature.
         last: feature after the last.
         prior: float64 (classes), shares among all reviews, all > 0.
@@ -228,9 +201,9 @@ def relevance(
     mask = np.uint32(ID_MASK)
     classes = len(prior)
     counts = np.zeros((last - first, classes), np.int32)
-    for i in range(len(starts)):
-        for j in range(starts[i], stops[i]):
-            feature = np.int64(ids[j] & mask)
+    for i in range(len(rows)):
+        for j in range(indptr[rows[i]], indptr[rows[i] + 1]):
+            feature = position[ids[j] & mask]
             if first <= feature < last:
                 counts[feature - first, labels[i]] += 1
     for f in range(last - first):
@@ -246,9 +219,10 @@ def relevance(
 
 @njit(cache=True, nogil=True, fastmath=True)
 def learn(
-    starts: Array,
-    stops: Array,
+    indptr: Array,
     ids: Array,
+    position: Array,
+    rows: Array,
     labels: Array,
     blocks: Array,
     idf: Array,
@@ -271,11 +245,12 @@ def learn(
     no n-gram leans on another's presence.
 
     Args:
-        starts: int64 (n), where each row begins in `ids`.
-        stops: int64 (n), where it ends.
-        ids: uint32 (nnz), rows of `weights` with counts.
-        labels: int16 (n), 0..n_classes-1.
-        blocks: int64, numbers of the blocks of `BLOCK` rows to visit, in order.
+        indptr: int64 (n + 1).
+        ids: uint32 (nnz), buckets with counts.
+        position: int32 (buckets), row of `weights`, -1 where a bucket has none.
+        rows: uint32 (m), the reviews to learn from.
+        labels: int16 (m), their classes, 0..n_classes-1.
+        blocks: int64, numbers of the blocks of `BLOCK` of these to visit, in order.
         idf: float32 (features).
         tf: float32 (MAX_COUNT), weight of a count.
         weights: float32 (features, padded classes), changed.
@@ -299,26 +274,34 @@ def learn(
     x = np.empty(1024, np.float32)
     features = np.empty(1024, np.uint32)
     one = np.float32(1)
-    n = len(starts)
+    n = len(rows)
     loss = 0.0
     random = _mix(np.uint64(seed)) | np.uint64(1)
     threshold = np.uint64(dropout * 65536)
     for b in range(len(blocks)):
         rate = np.float32(rate_first + (rate_last - rate_first) * b / len(blocks))
         for r in range(blocks[b] * BLOCK, min(n, (blocks[b] + 1) * BLOCK)):
-            if stops[r] - starts[r] > len(x):
-                x = np.empty(2 * (stops[r] - starts[r]), np.float32)
+            begin, end = indptr[rows[r]], indptr[rows[r] + 1]
+            if end - begin >= len(x):
+                x = np.empty(2 * (end - begin), np.float32)
                 features = np.empty(len(x), np.uint32)
+            # Places are looked up first, so that many fetches from memory are under way at a time.
+            known = 0
+            for j in range(begin, end):
+                p = position[ids[j] & mask]
+                features[known] = np.uint32(p)
+                x[known] = tf[ids[j] >> np.uint32(ID_BITS)]
+                known += p >= 0
             size = 0
             norm = np.float32(0)
-            for j in range(starts[r], stops[r]):
+            for j in range(known):
                 random ^= random << np.uint64(13)  # xorshift64 (Marsaglia 2003)
                 random ^= random >> np.uint64(7)
                 random ^= random << np.uint64(17)
                 if (random >> np.uint64(20)) & np.uint64(65535) < threshold:
                     continue
-                f = ids[j] & mask
-                v = idf[f] * tf[ids[j] >> np.uint32(ID_BITS)]
+                f = features[j]
+                v = idf[f] * x[j]
                 features[size] = f
                 x[size] = v
                 norm += v * v
@@ -386,7 +369,7 @@ def score(
         ids: uint32 (nnz), buckets with counts.
         first: first place in `rows`.
         last: place after the last.
-        rows: int64 (m), rows to score.
+        rows: uint32 (m), rows to score.
         position: int32 (buckets), row in the weight matrix, -1 where unknown.
         idf: float32 (features).
         tf: float32 (MAX_COUNT).

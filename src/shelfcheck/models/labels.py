@@ -11,13 +11,24 @@ import pyarrow.compute as pc
 
 from shelfcheck.config import LabelName
 from shelfcheck.errors import NotEnoughDataError
+from shelfcheck.models.blocks import blocks, counted, taken
+from shelfcheck.models.encoded import NO_DAY
 from shelfcheck.schema import PRODUCT_CATEGORY, REVIEW_DATE, STAR_RATING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+
     from shelfcheck.config import TrainSettings
-    from shelfcheck.models.encode import Encoded
+    from shelfcheck.models.encoded import Encoded
+
+    _Part = Callable[[slice], npt.NDArray[np.int64]]
 
 LABELS: Final = get_args(LabelName)
+_WIDE: Final = 1 << 32  # two numbers in one
+_SHIFT: Final = 1 << 20  # keeps years and stars above 0
+_UNKNOWN: Final = 0
 
 
 @dataclass(frozen=True)
@@ -57,11 +68,13 @@ def label_values(rows: pa.Table, label: LabelName) -> pa.ChunkedArray:
 def labelled(encoded: Encoded, settings: TrainSettings) -> Labelled:
     """Give reviews the labels that `train.label` names, of classes that are large enough.
 
+    Memory: 2 bytes a review, none where every category is learned.
+
     Raises:
         NotEnoughDataError: fewer than two classes are.
     """
     names, codes = _coded(encoded, settings.label)
-    counts = np.bincount(codes[codes >= 0], minlength=len(names))
+    counts = counted(codes, len(names))
     least = max(settings.min_category_reviews, settings.min_class_share * counts.sum())
     kept = counts >= least
     if kept.sum() < 2:
@@ -75,17 +88,57 @@ def labelled(encoded: Encoded, settings: TrainSettings) -> Labelled:
     dropped = {
         name: n for name, n, keep in zip(names, counts.tolist(), kept.tolist(), strict=True) if not keep
     }
-    return Labelled(replace(encoded, label=place[codes], categories=classes), dropped, int((codes < 0).sum()))
+    label = codes if kept.all() else taken(place, codes)
+    return Labelled(
+        replace(encoded, label=label, categories=classes), dropped, len(codes) - int(counts.sum())
+    )
 
 
-def _coded(encoded: Encoded, label: LabelName) -> tuple[list[str], np.ndarray]:
+def _coded(encoded: Encoded, label: LabelName) -> tuple[list[str], npt.NDArray[np.int16]]:
     """All classes, sorted, and the place of each review's among them, -1 where it has none."""
     if label == "product_category":
-        return list(encoded.categories), encoded.label.astype(np.int64)
-    values = label_values(encoded.rows(), label).combine_chunks()
-    coded = values.dictionary_encode()
-    found = np.asarray(coded.dictionary.to_pylist(), object)
-    order = np.argsort(found)
-    rank = np.full(len(found) + 1, -1, np.int64)
+        return list(encoded.categories), encoded.label
+    first, second = _parts(encoded, label)
+    made = np.empty(encoded.n_rows, np.int16)  # codes of the pairs that are met, in the order of meeting
+    met: dict[tuple[int, int], int] = {}
+    for block in blocks(encoded.n_rows):
+        one, other = first(block), second(block)
+        pairs, at = np.unique(one * _WIDE + other, return_inverse=True)
+        codes = [
+            -1 if a < 0 or b == _UNKNOWN else met.setdefault((a, b), len(met))
+            for a, b in ((pair // _WIDE, pair % _WIDE) for pair in pairs.tolist())
+        ]
+        made[block] = np.array(codes, np.int16)[at]
+    found = [_name(encoded, label, pair) for pair in met]
+    order = sorted(range(len(found)), key=found.__getitem__)
+    rank = np.full(len(found) + 1, -1, np.int16)
     rank[order] = np.arange(len(found))
-    return found[order].tolist(), rank[coded.indices.fill_null(len(found)).to_numpy()]
+    return [found[at] for at in order], taken(rank, made)
+
+
+def _parts(encoded: Encoded, label: LabelName) -> tuple[_Part, _Part]:
+    """Two numbers that make a label, of the reviews of a block: -1 or _UNKNOWN where they are not known."""
+
+    def category(block: slice) -> npt.NDArray[np.int64]:
+        return np.asarray(encoded.label[block]).astype(np.int64)
+
+    def stars(block: slice) -> npt.NDArray[np.int64]:
+        given = np.asarray(encoded.stars[block]).astype(np.int64)
+        return np.where(given == 0, _UNKNOWN, given + _SHIFT)
+
+    def year(block: slice) -> npt.NDArray[np.int64]:
+        day = np.asarray(encoded.day[block])
+        years = day.astype("datetime64[D]").astype("datetime64[Y]").astype(np.int64) + 1970
+        return np.where(day == NO_DAY, _UNKNOWN, years + _SHIFT)
+
+    def nothing(block: slice) -> npt.NDArray[np.int64]:
+        return np.zeros(block.stop - block.start, np.int64)
+
+    if label == "star_rating":
+        return nothing, stars
+    return category, stars if label == "product_category_star_rating" else year
+
+
+def _name(encoded: Encoded, label: LabelName, pair: tuple[int, int]) -> str:
+    told = str(pair[1] - _SHIFT)
+    return told if label == "star_rating" else f"{encoded.categories[pair[0]]}_{told}"

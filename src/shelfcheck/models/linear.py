@@ -26,6 +26,7 @@ from shelfcheck.__about__ import __version__
 from shelfcheck.config import LinearSettings, TextSettings
 from shelfcheck.errors import NotEnoughDataError, WorkspaceError
 from shelfcheck.models.base import Model, read_card, write_card
+from shelfcheck.models.blocks import counted, taken
 from shelfcheck.models.calibration import Calibration
 from shelfcheck.models.ngrams import encode_tokens, field_tokens, thread_count
 from shelfcheck.progress import NullProgress
@@ -36,9 +37,10 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from shelfcheck.checkpoints import Checkpoint
     from shelfcheck.config import Settings
     from shelfcheck.models.base import Explanation
-    from shelfcheck.models.encode import Encoded
+    from shelfcheck.models.encoded import Encoded
     from shelfcheck.models.examples import Examples
     from shelfcheck.models.raw_texts import RawTexts
     from shelfcheck.progress import Progress
@@ -83,13 +85,14 @@ class LinearModel(Model):
     def fit(
         cls,
         encoded: Encoded,
-        rows: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.integer[Any]],
         categories: Sequence[str],
         settings: LinearSettings,
         *,
         threads: int = 0,
         seed: int = 0,
         progress: Progress | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> LinearModel:
         """Learn from encoded reviews.
 
@@ -98,12 +101,13 @@ class LinearModel(Model):
 
         Args:
             encoded: encoded reviews.
-            rows: int64 (m), the reviews to learn from; those of other categories are left out.
+            rows: (m), the reviews to learn from; those of other categories are left out.
             categories: the categories to learn.
             settings: epochs, rate, document frequency, idf, relevance.
             threads: worker threads; 0 takes all processors.
             seed: of the order in which reviews are met.
             progress: told the reviews met.
+            checkpoint: where the epochs that are done are kept.
 
         Raises:
             NotEnoughDataError: fewer than two categories, or no n-gram is frequent enough.
@@ -113,9 +117,10 @@ class LinearModel(Model):
         names = tuple(sorted(categories))
         place = {name: i for i, name in enumerate(names)}
         label_of = np.array([place.get(name, -1) for name in encoded.categories] + [-1], np.int16)
-        labels = label_of[encoded.label[rows]]
-        kept = labels >= 0
-        present = np.unique(labels[kept])
+        labels = taken(label_of, taken(encoded.label, rows))
+        if (labels < 0).any():
+            rows, labels = rows[labels >= 0], labels[labels >= 0]
+        present = np.flatnonzero(counted(labels))
         if len(present) < 2:
             only = names[present[0]] if len(present) else "none"
             raise NotEnoughDataError(
@@ -125,14 +130,15 @@ class LinearModel(Model):
         fitted = fit_linear(
             encoded.indptr,
             encoded.ids,
-            rows[kept],
-            labels[kept],
+            rows.astype(np.uint32, copy=False),
+            labels,
             n_classes=len(names),
             hash_bits=encoded.hash_bits,
             settings=settings,
             threads=thread_count(threads),
             seed=seed,
             progress=progress or NullProgress(),
+            checkpoint=checkpoint,
         )
         used = settings.model_copy(update=_encoding(encoded))
         return cls(names, *fitted.arrays, settings=used, text=encoded.text, facts=fitted.facts)
@@ -145,10 +151,12 @@ class LinearModel(Model):
     def learn(
         cls,
         examples: Examples,
-        rows: npt.NDArray[np.int64],
-        held: npt.NDArray[np.int64],  # noqa: ARG003 - nothing is chosen by them
+        rows: npt.NDArray[np.integer[Any]],
+        held: npt.NDArray[np.integer[Any]],  # noqa: ARG003 - nothing is chosen by them
         settings: Settings,
         progress: Progress,
+        *,
+        checkpoint: Checkpoint | None = None,
     ) -> LinearModel:
         """Learn from some reviews; see `Model.learn`."""
         linear, threads = settings.train.linear, settings.run.threads
@@ -161,6 +169,7 @@ class LinearModel(Model):
             threads=threads,
             seed=settings.run.seed,
             progress=progress,
+            checkpoint=checkpoint,
         )
 
     def explain(
@@ -183,7 +192,7 @@ class LinearModel(Model):
         self,
         indptr: npt.NDArray[np.int64],
         ids: npt.NDArray[np.uint32],
-        rows: npt.NDArray[np.int64] | None = None,
+        rows: npt.NDArray[np.integer[Any]] | None = None,
         threads: int = 0,
     ) -> Floats:
         """Logits before calibration; the log prior where a review has no known n-gram.
@@ -191,7 +200,7 @@ class LinearModel(Model):
         Args:
             indptr: int64 (n + 1).
             ids: uint32 (nnz), as `encode` makes them.
-            rows: int64 (m), which rows; all when None.
+            rows: (m), which rows; all when None.
             threads: worker threads; 0 takes all processors.
 
         Returns:
@@ -200,7 +209,7 @@ class LinearModel(Model):
         from shelfcheck.models.kernels import score  # noqa: PLC0415
         from shelfcheck.models.ngram_weights import count_weights  # noqa: PLC0415 - loads Numba
 
-        chosen = np.arange(len(indptr) - 1) if rows is None else rows
+        chosen = np.arange(len(indptr) - 1, dtype=np.uint32) if rows is None else rows.astype(np.uint32)
         n = len(chosen)
         out = np.empty((n, len(self.categories)), np.float32)
         known = np.empty(n, np.int32)
@@ -217,7 +226,7 @@ class LinearModel(Model):
     def logits_of(
         self,
         examples: Examples,
-        rows: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.integer[Any]],
         threads: int = 0,
         progress: Progress | None = None,
     ) -> Floats:

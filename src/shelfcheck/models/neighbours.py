@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from shelfcheck.errors import WorkspaceError
+from shelfcheck.models.blocks import taken
 from shelfcheck.models.embedding_fitting import each_pooled
-from shelfcheck.schema import PRODUCT_ID
+from shelfcheck.models.encoded import NO_PRODUCT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,18 +68,16 @@ def nearest_words(model: EmbeddingModel, term: str, k: int, names: Sequence[str]
 
 
 def product_vectors(
-    model: EmbeddingModel, examples: Examples, rows: npt.NDArray[np.int64] | None, threads: int
+    model: EmbeddingModel, examples: Examples, rows: npt.NDArray[np.integer[Any]] | None, threads: int
 ) -> ProductVectors:
     """See `EmbeddingModel.product_vectors`."""
     encoded = examples.encoded_as(model.settings, threads)
-    chosen = np.arange(encoded.n_rows) if rows is None else rows
-    column = encoded.rows().column(PRODUCT_ID).combine_chunks()
-    coded = column.dictionary_encode()
-    codes = coded.indices.fill_null(-1).to_numpy()[chosen].astype(np.int64)
+    chosen = np.arange(encoded.n_rows, dtype=np.uint32) if rows is None else rows.astype(np.uint32)
+    codes = taken(encoded.product, chosen)
     order = np.argsort(codes, kind="stable")
-    order = order[np.searchsorted(codes[order], 0) :]
-    codes, chosen = codes[order], chosen[order]
-    ids = coded.dictionary.to_pylist()
+    order = order[: np.searchsorted(codes[order], NO_PRODUCT)]
+    codes, chosen = codes[order].astype(np.int64), chosen[order]
+    ids = encoded.product_ids
     dim = model.settings.vector_dim
     sums = np.zeros((len(ids), dim), np.float64)
     counts = np.zeros(len(ids), np.int64)
@@ -90,6 +90,6 @@ def product_vectors(
 
     # One thread: a product's reviews may lie in two chunks.
     each_pooled(encoded.indptr, encoded.ids, chosen, model.pooling, add, threads=1)
-    kept = sorted(np.flatnonzero(counts).tolist(), key=ids.__getitem__)
+    kept = np.flatnonzero(counts)
     means = (sums[kept] / counts[kept, None]).astype(np.float32)
-    return ProductVectors([ids[i] for i in kept], means, counts[kept])
+    return ProductVectors(ids.take(pa.array(kept)).to_pylist(), means, counts[kept])

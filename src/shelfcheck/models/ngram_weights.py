@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from shelfcheck.models.kernels import MAX_COUNT, compact, count_documents, relevance
+from shelfcheck.models.kernels import MAX_COUNT, count_documents, relevance
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -26,7 +26,7 @@ def count_weights() -> Floats:
 
 
 def document_frequency(
-    indptr: Ints, ids: npt.NDArray[np.uint32], rows: Ints, buckets: int, threads: int
+    indptr: Ints, ids: npt.NDArray[np.uint32], rows: npt.NDArray[np.uint32], buckets: int, threads: int
 ) -> npt.NDArray[np.int32]:
     """In how many of the chosen rows each hash bucket stands. (buckets,)."""
     workers = min(threads, _COUNT_THREADS)
@@ -40,23 +40,27 @@ def document_frequency(
 
 
 def relevances(
-    starts: Ints,
-    stops: Ints,
+    indptr: Ints,
     ids: npt.NDArray[np.uint32],
+    position: npt.NDArray[np.int32],
+    rows: npt.NDArray[np.uint32],
     labels: npt.NDArray[np.int16],
-    frequency: npt.NDArray[np.int32],
     *,
+    frequency: npt.NDArray[np.int32],
     shares: npt.NDArray[np.floating[Any]],
     threads: int,
 ) -> npt.NDArray[np.float64]:
     """How much each n-gram tells about the category, in nats; each thread does some of the n-grams.
 
+    Memory: 4 bytes for each class of an n-gram.
+
     Args:
-        starts: int64 (m), where each row's n-grams start in `ids`, as `compacted` gives them.
-        stops: int64 (m), where they stop.
-        ids: uint32 (nnz), n-grams with counts, numbered from the most frequent down.
+        indptr: int64 (n + 1).
+        ids: uint32 (nnz), buckets with counts.
+        position: int32 (buckets), number of each n-gram, -1 where a bucket is none, as `positions` gives it.
+        rows: uint32 (m), the chosen rows.
         labels: int16 (m), classes of the rows.
-        frequency: int32 (n-grams), rows that hold each.
+        frequency: int32 (n-grams), rows that hold each, falling.
         shares: (classes,), share of each class among the rows.
         threads: worker threads.
     """
@@ -66,7 +70,7 @@ def relevances(
     inner = np.searchsorted(upto, np.linspace(0, upto[-1], threads + 1)[1:-1])
     with ThreadPoolExecutor(threads) as pool:
         work = [
-            pool.submit(relevance, starts, stops, ids, labels, first, last, shares, told)
+            pool.submit(relevance, indptr, ids, position, rows, labels, first, last, shares, told)
             for first, last in itertools.pairwise([0, *inner.tolist(), len(told)])
         ]
         for one in work:
@@ -74,40 +78,11 @@ def relevances(
     return told
 
 
-def compacted(
-    indptr: Ints,
-    ids: npt.NDArray[np.uint32],
-    rows: Ints,
-    buckets: npt.NDArray[np.uint32],
-    *,
-    n_buckets: int,
-    threads: int,
-) -> tuple[Ints, Ints, npt.NDArray[np.uint32]]:
-    """The chosen rows with known n-grams only, renumbered: where each starts and stops, and the ids.
-
-    Args:
-        indptr: int64 (n + 1).
-        ids: uint32 (nnz), buckets with counts.
-        rows: int64 (m), the chosen rows.
-        buckets: uint32 (n-grams), the known ones; an n-gram's number is its place here.
-        n_buckets: number of hash buckets.
-        threads: worker threads.
-    """
+def positions(buckets: npt.NDArray[np.uint32], n_buckets: int) -> npt.NDArray[np.int32]:
+    """The place of each hash bucket among the known ones, -1 where it is unknown. (n_buckets,)."""
     position = np.full(n_buckets, -1, np.int32)
     position[buckets] = np.arange(len(buckets), dtype=np.int32)
-    ends = np.cumsum(indptr[rows + 1] - indptr[rows])
-    starts = np.concatenate([np.zeros(1, np.int64), ends[:-1]])
-    stops = np.empty(len(rows), np.int64)
-    out = np.empty(int(ends[-1]), np.uint32)
-    cuts = np.linspace(0, len(rows), threads + 1).astype(np.int64)
-    with ThreadPoolExecutor(threads) as pool:
-        work = [
-            pool.submit(compact, indptr, ids, rows, first, last, position, starts, stops, out)
-            for first, last in itertools.pairwise(cuts.tolist())
-        ]
-        for one in work:
-            one.result()
-    return starts, stops, out
+    return position
 
 
 def rounded(weights: Floats) -> Floats:

@@ -8,22 +8,27 @@ a text, too, counts as a product of its own.
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from shelfcheck.schema import REVIEW_DATE, REVIEW_ID
+from shelfcheck.models.blocks import taken
+from shelfcheck.schema import REVIEW_ID
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
     import pyarrow as pa
 
     from shelfcheck.config import TrainSettings
-    from shelfcheck.models.encode import Encoded
+    from shelfcheck.models.encoded import Encoded
 
 BUCKETS: Final = 1000
+NO_DAY: Final = -(1 << 31)  # day of a review without a date; importing the rule must stay light
 _TEXT: Final = "text\n"  # stands before a text that takes the place of a product id
 
 
@@ -87,7 +92,8 @@ def is_calibration(
 
 def fold(bucket_of: npt.NDArray[np.int16], folds: int) -> npt.NDArray[np.int16]:
     """The fold of each review, 0..folds-1: equal ranges of buckets. (n,)."""
-    return (bucket_of.astype(np.int64) * folds // BUCKETS).astype(np.int16)
+    of_bucket = (np.arange(BUCKETS) * folds // BUCKETS).astype(np.int16)
+    return taken(of_bucket, bucket_of)
 
 
 @dataclass(frozen=True)
@@ -120,20 +126,40 @@ def split(encoded: Encoded, settings: TrainSettings, bucket_of: npt.NDArray[np.i
         settings: `split`, `split_date`, `test_share` and `calibration_share` are read.
         bucket_of: bucket of each review's product, (n); `encoded.bucket` when None.
     """
-    of_product = encoded.bucket if bucket_of is None else bucket_of
-    if settings.split == "time":
-        import pyarrow as pa  # noqa: PLC0415 - importing the rule must stay light
-        import pyarrow.compute as pc  # noqa: PLC0415
+    return assign(
+        settings,
+        encoded.bucket if bucket_of is None else bucket_of,
+        days=lambda: encoded.day,
+        review_ids=lambda: encoded.rows().column(REVIEW_ID),
+    )
 
-        dates = encoded.rows().column(REVIEW_DATE)
-        after = pc.greater_equal(dates, pa.scalar(settings.split_date, pa.date32()))
-        test: npt.NDArray[np.bool_] = after.fill_null(False).to_numpy()  # noqa: FBT003 - Arrow's signature
-        before = pc.invert(after).fill_null(False).to_numpy()  # noqa: FBT003
-        held = before & is_calibration(of_product, 0.0, settings.calibration_share)
+
+def assign(
+    settings: TrainSettings,
+    bucket_of: npt.NDArray[np.int16],
+    *,
+    days: Callable[[], npt.NDArray[np.int32]],
+    review_ids: Callable[[], pa.Array],
+) -> Split:
+    """The rule of `split`, for reviews that need not be encoded.
+
+    Args:
+        settings: as for `split`.
+        bucket_of: bucket of each review's product, (n).
+        days: gives the day of each review, int32 (n), since 1970, or NO_DAY; a `time` split alone asks.
+        review_ids: gives the id of each review, (n); a `row` split alone asks.
+    """
+    if settings.split == "time":
+        assert settings.split_date is not None  # noqa: S101 - the settings demand it
+        day = np.asarray(days())
+        first = (settings.split_date - dt.date(1970, 1, 1)).days
+        test = day >= first
+        before = ~test & (day != NO_DAY)
+        held = before & is_calibration(bucket_of, 0.0, settings.calibration_share)
         return Split("time", before & ~held, held, test)
     if settings.split == "row":
-        ids = encoded.rows().column(REVIEW_ID)
-        of_product = buckets(ids, ids)
-    test = is_test(of_product, settings.test_share)
-    held = is_calibration(of_product, settings.test_share, settings.calibration_share)
+        ids = review_ids()
+        bucket_of = buckets(ids, ids)
+    test = is_test(bucket_of, settings.test_share)
+    held = is_calibration(bucket_of, settings.test_share, settings.calibration_share)
     return Split(settings.split, ~test & ~held, held, test)

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from shelfcheck.checkpoints import Checkpoint
     from shelfcheck.config import Settings
     from shelfcheck.models.examples import Examples
     from shelfcheck.progress import Progress
@@ -86,10 +87,12 @@ class TfidfSvmModel(Model):
     def learn(
         cls,
         examples: Examples,
-        rows: npt.NDArray[np.int64],
-        held: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.integer[Any]],
+        held: npt.NDArray[np.integer[Any]],
         settings: Settings,
         progress: Progress,
+        *,
+        checkpoint: Checkpoint | None = None,  # noqa: ARG003 - a solver of its own, from the beginning
     ) -> TfidfSvmModel:
         """Learn from some reviews; see `Model.learn`. The same seed gives the same model."""
         own, threads = settings.train.tfidf_svm, settings.run.threads
@@ -140,7 +143,7 @@ class TfidfSvmModel(Model):
         )
         return model._scaled(examples, held, threads)
 
-    def _scaled(self, examples: Examples, held: npt.NDArray[np.int64], threads: int) -> TfidfSvmModel:
+    def _scaled(self, examples: Examples, held: npt.NDArray[np.integer[Any]], threads: int) -> TfidfSvmModel:
         """Slopes and shifts of the classes, found on held reviews, folded into the coefficients."""
         from shelfcheck.models.train import labels_for, product_codes  # noqa: PLC0415 - it imports models
 
@@ -149,7 +152,7 @@ class TfidfSvmModel(Model):
         if len(held) == 0:
             return self
         margins = self.logits_of(examples, held, threads)
-        weights = product_weights(product_codes(examples.encoded)[held])
+        weights = product_weights(product_codes(examples.encoded, held))
         found = fit_vector_scaling(margins, labels, weights)
         return replace(
             self,
@@ -192,7 +195,7 @@ class TfidfSvmModel(Model):
     def logits_of(
         self,
         examples: Examples,
-        rows: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.integer[Any]],
         threads: int = 0,
         progress: Progress | None = None,
     ) -> Floats:
@@ -357,7 +360,7 @@ def _vectorizer(settings: TfidfSvmSettings, vocabulary: dict[str, int] | None = 
 
 def _columns(
     examples: Examples,
-    rows: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.integer[Any]],
     settings: TfidfSvmSettings,
     text: TextSettings,
     threads: int,

@@ -7,7 +7,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -15,27 +15,34 @@ import pyarrow.parquet as pq
 
 from shelfcheck.errors import NotEnoughDataError
 from shelfcheck.models import split
+from shelfcheck.models.blocks import blocks, taken, where
 from shelfcheck.models.breakdown import prepared_columns, with_details
 from shelfcheck.models.calibration import Calibration, product_weights
-from shelfcheck.models.encode import Encoded
-from shelfcheck.models.evaluation import Evaluation, evaluate
+from shelfcheck.models.encoded import Encoded
+from shelfcheck.models.evaluation import Evaluation, numbered, summarise
 from shelfcheck.models.examples import Examples
 from shelfcheck.models.judged import HELD_OUT, HELD_OUT_SCHEMA
 from shelfcheck.models.kinds import load_model, model_class
 from shelfcheck.models.labels import labelled
 from shelfcheck.models.slices import YEAR, kept, needed
 from shelfcheck.models.speed import reviews_per_second, sample_texts
+from shelfcheck.models.tally import Tally
 from shelfcheck.progress import NullProgress
-from shelfcheck.schema import PRODUCT_ID, REVIEW_ID, STAR_RATING
+from shelfcheck.schema import REVIEW_ID, STAR_RATING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
+    from shelfcheck.checkpoints import Checkpoint
     from shelfcheck.config import Settings, TrainSettings
     from shelfcheck.models.base import Model
     from shelfcheck.progress import Progress
+
+# Probabilities that are held at a time. Sums of many are made block by block: with more held-out reviews the
+# last digits of a sum are those of another order.
+_JUDGED_ROWS: Final = 1 << 18
 
 
 def train(
@@ -46,6 +53,7 @@ def train(
     *,
     prepared_dir: str | Path | None = None,
     cache: str | Path | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> dict[str, Any]:
     """Learn the model that `train.model` names, calibrate it on products of their own, and store it.
 
@@ -58,6 +66,7 @@ def train(
         progress: told the reviews met.
         prepared_dir: the prepared reviews; models that read texts, or other n-grams than `linear`, need it.
         cache: folder for such other n-grams.
+        checkpoint: where unfinished learning is kept, of these very reviews and settings.
 
     Returns:
         Counts for the manifest.
@@ -67,7 +76,7 @@ def train(
     """
     started = time.perf_counter()
     examples = open_examples(encoded_dir, prepared_dir, cache)
-    model = fit_calibrated(examples, settings, examples.encoded.bucket, progress)
+    model = fit_calibrated(examples, settings, examples.encoded.bucket, progress, checkpoint)
     # What it cost is told by the manifest, not by the card: the same model has the same files.
     seconds = time.perf_counter() - started
     model.save(out_dir)
@@ -100,29 +109,34 @@ def fit_calibrated(
     settings: Settings,
     bucket: npt.NDArray[np.int16] | None = None,
     progress: Progress | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Model:
     """Learn on the training reviews and calibrate on the held ones.
+
+    Memory beside the model's: 12 bytes a review.
 
     Args:
         examples: encoded reviews, their classes not chosen yet.
         settings: `train` and `run` are read.
         bucket: bucket of each review's product, (n); a salted draw, or those of `examples` when None.
         progress: told the reviews met.
+        checkpoint: where unfinished learning is kept.
     """
     given = labelled(examples.encoded, settings.train)
     examples = replace(examples, encoded=given.encoded)
     parts = split.split(given.encoded, settings.train, bucket)
-    known = examples.label >= 0
-    rows, held = np.flatnonzero(parts.train & known), np.flatnonzero(parts.held & known)
+    label = examples.label
+    rows = where(len(label), lambda block: parts.train[block] & (label[block] >= 0))
+    held = where(len(label), lambda block: parts.held[block] & (label[block] >= 0))
     model = model_class(settings.train.model).learn(
-        examples, rows, held, settings, progress or NullProgress()
+        examples, rows, held, settings, progress or NullProgress(), checkpoint=checkpoint
     )
     position = np.array([examples.categories.index(name) for name in model.categories])
     place = np.full(len(examples.categories), -1, np.int16)  # a class may have no training review
     place[position] = np.arange(len(position))
     labels = place[examples.label[held]]
     held, labels = held[labels >= 0], labels[labels >= 0]
-    weights = product_weights(product_codes(given.encoded)[held])
+    weights = product_weights(product_codes(given.encoded, held))
     step = max(1, -(-len(held) // model.most_held))  # shuffled, so any stride is a fair sample
     held, labels, weights = held[::step], labels[::step], weights[::step]
     logits = model.logits_of(examples, held, settings.run.threads, progress)
@@ -131,7 +145,7 @@ def fit_calibrated(
         **model.facts,
         "label": settings.train.label,
         "split": {
-            "by": parts.kind,
+            "by": settings.train.split,
             "date": None if settings.train.split_date is None else settings.train.split_date.isoformat(),
             "test_share": settings.train.test_share,
             "calibration_share": settings.train.calibration_share,
@@ -184,7 +198,8 @@ def evaluate_held_out(
     examples = replace(examples, encoded=given.encoded)
     parts = split.split(given.encoded, settings.train)
     started = time.perf_counter()
-    found, table = judge(model, examples, np.flatnonzero(parts.test), settings.run.threads, progress)
+    rows = where(len(parts.test), lambda block: parts.test[block])
+    found, table = judge(model, examples, rows, settings.run.threads, progress)
     speed = round(found.reviews / max(time.perf_counter() - started, 1e-9))
     if prepared_dir is not None:
         speed = reviews_per_second(model, sample_texts(prepared_dir), settings.run.threads)
@@ -215,15 +230,19 @@ def _columns(examples: Examples, table: pa.Table, prepared_dir: str | Path | Non
         return prepared_columns(prepared_dir, table.column(REVIEW_ID))
     import pyarrow.compute as pc  # noqa: PLC0415
 
-    rows = examples.encoded.rows()
-    own = rows.take(pc.index_in(table.column(REVIEW_ID), value_set=rows.column(REVIEW_ID).combine_chunks()))
+    ids = table.column(REVIEW_ID).combine_chunks()
+    pieces = [
+        rows.filter(pc.is_in(rows.column(REVIEW_ID), value_set=ids)) for rows in examples.encoded.batches()
+    ]
+    rows = pa.concat_tables(pieces).combine_chunks()
+    own = rows.take(pc.index_in(ids, value_set=rows.column(REVIEW_ID).combine_chunks()))
     return {name: kept(name, own.column(needed(name))) for name in (YEAR, STAR_RATING)}
 
 
 def judge(
     model: Model,
     examples: Examples,
-    rows: npt.NDArray[np.int64],
+    rows: npt.NDArray[Any],
     threads: int = 0,
     progress: Progress | None = None,
 ) -> tuple[Evaluation, pa.Table]:
@@ -232,7 +251,7 @@ def judge(
     Returns:
         The evaluation, and rows of HELD_OUT_SCHEMA.
     """
-    labels = labels_for(examples.encoded, model.categories)[rows]
+    labels = labels_for(examples.encoded, model.categories, rows)
     known = labels >= 0
     if not known.any():
         raise NotEnoughDataError(
@@ -240,26 +259,26 @@ def judge(
             "Raise train.test_share, or add reviews."
         )
     rows, labels = rows[known], labels[known]
-    logits = model.logits_of(examples, rows, threads, progress)
-    chances = np.exp(model.calibration.log_probabilities(logits))
-    found = evaluate(
-        labels,
-        chances,
-        model.categories,
-        uncalibrated=np.exp(Calibration().log_probabilities(logits)),
-        products=product_codes(examples.encoded, null=-1)[rows],
-    )
+    tally = Tally(len(model.categories))
+    products = numbered(examples.encoded.product_codes(rows, null=-1))
+    for block in blocks(len(rows), _JUDGED_ROWS):
+        logits = model.logits_of(examples, rows[block], threads, progress)
+        tally.add(
+            labels[block],
+            np.exp(model.calibration.log_probabilities(logits)),
+            np.exp(Calibration().log_probabilities(logits)),
+            products[block],
+        )
+    found = summarise(tally, model.categories)
     names = pa.array(model.categories, pa.string())
-    best = chances.argmax(axis=1)
-    at = np.arange(len(rows))
     table = pa.table(
         [
-            examples.encoded.rows().column(REVIEW_ID).take(pa.array(rows)),
-            pa.array(product_codes(examples.encoded)[rows]),
+            examples.encoded.review_ids(rows),
+            pa.array(product_codes(examples.encoded, rows)),
             names.take(pa.array(labels)),
-            names.take(pa.array(best)),
-            pa.array(chances[at, best]),
-            pa.array(chances[at, labels]),
+            names.take(pa.array(tally.predicted)),
+            pa.array(tally.confidence),
+            pa.array(tally.own),
         ],
         schema=HELD_OUT_SCHEMA,
     )
@@ -267,7 +286,7 @@ def judge(
 
 
 def evaluate_rows(
-    model: Model, encoded: Encoded, rows: npt.NDArray[np.int64], threads: int = 0
+    model: Model, encoded: Encoded, rows: npt.NDArray[np.integer[Any]], threads: int = 0
 ) -> Evaluation:
     """Judge a model on some encoded reviews by their assigned categories."""
     return judge(model, Examples(encoded), rows, threads)[0]
@@ -290,27 +309,21 @@ def learnable(encoded: Encoded, settings: TrainSettings) -> tuple[list[str], dic
     return enough, skipped
 
 
-def labels_for(encoded: Encoded, categories: Sequence[str]) -> npt.NDArray[np.int16]:
-    """The label of each review among a model's categories, -1 where it does not know it. (n,)."""
-    place = {name: i for i, name in enumerate(categories)}
-    translation = np.array([place.get(name, -1) for name in encoded.categories] + [-1], np.int16)
-    labels: npt.NDArray[np.int16] = translation[encoded.label]
-    return labels
-
-
-def product_codes(encoded: Encoded, null: int | None = None) -> npt.NDArray[np.int64]:
-    """A number for each review's product, (n).
+def labels_for(
+    encoded: Encoded, categories: Sequence[str], rows: npt.NDArray[Any] | None = None
+) -> npt.NDArray[np.int16]:
+    """The label of reviews among a model's categories, -1 where it does not know it. (rows,).
 
     Args:
         encoded: encoded reviews.
-        null: number of a review without a product; each counts as a product of its own when None.
+        categories: the model's, in order.
+        rows: which reviews; all when None.
     """
-    import pyarrow.compute as pc  # noqa: PLC0415
+    place = {name: i for i, name in enumerate(categories)}
+    translation = np.array([place.get(name, -1) for name in encoded.categories] + [-1], np.int16)
+    return taken(translation, encoded.label if rows is None else taken(encoded.label, rows))
 
-    table = encoded.rows()
-    column = table.column(PRODUCT_ID)
-    if null is None:
-        column = pc.coalesce(column, table.column(REVIEW_ID))
-    codes = column.combine_chunks().dictionary_encode().indices
-    filled: npt.NDArray[np.int64] = codes.fill_null(-1 if null is None else null).to_numpy().astype(np.int64)
-    return filled
+
+def product_codes(encoded: Encoded, rows: npt.NDArray[Any] | None = None) -> npt.NDArray[np.int64]:
+    """A number for the product of reviews, (rows); one without a product counts as a product of its own."""
+    return encoded.product_codes(rows)

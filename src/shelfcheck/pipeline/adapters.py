@@ -107,7 +107,13 @@ def run_encode(context: Context) -> Mapping[str, Any]:
     """N-grams of every review on disk, shuffled."""
     from shelfcheck.models.encode import encode  # noqa: PLC0415
 
-    encoded = encode(context.inputs[PREPARED], context.out, context.settings, context.progress)
+    encoded = encode(
+        context.inputs[PREPARED],
+        context.out,
+        context.settings,
+        context.progress,
+        checkpoint=context.checkpoint,
+    )
     return {"reviews": encoded.n_rows, "categories": len(encoded.categories), "n_grams": encoded.n_ids}
 
 
@@ -122,6 +128,7 @@ def run_train(context: Context) -> Mapping[str, Any]:
         context.progress,
         prepared_dir=context.inputs[PREPARED],
         cache=context.cache,
+        checkpoint=context.checkpoint,
     )
 
 
@@ -144,7 +151,13 @@ def run_out_of_fold(context: Context) -> Mapping[str, Any]:
     """Predictions by models that never saw the product."""
     from shelfcheck.predict.out_of_fold import out_of_fold  # noqa: PLC0415
 
-    return out_of_fold(context.inputs[ENCODED], context.out, context.settings, context.progress)
+    return out_of_fold(
+        context.inputs[ENCODED],
+        context.out,
+        context.settings,
+        context.progress,
+        checkpoint=context.checkpoint,
+    )
 
 
 def run_misplaced(context: Context) -> Mapping[str, Any]:

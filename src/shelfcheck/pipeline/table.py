@@ -130,7 +130,7 @@ STAGES: Final = (
         needs=(PREPARED,),
         settings=("text", *_ENCODING),
         run=run_encode,
-        version=3,
+        version=4,
     ),
     Stage(
         MODEL,
@@ -157,6 +157,7 @@ STAGES: Final = (
         needs=(ENCODED,),
         settings=("train.linear", "train.min_category_reviews", "audit.folds", "run.seed"),
         run=run_out_of_fold,
+        version=2,
     ),
     Stage(
         MISPLACED_REVIEWS,

@@ -68,7 +68,10 @@ def read_listing(prepared_dir: str | Path) -> Listing:
 
 
 def iter_prepared(
-    prepared_dir: str | Path, columns: Sequence[str] | None = None, batch_rows: int = 65536
+    prepared_dir: str | Path,
+    columns: Sequence[str] | None = None,
+    batch_rows: int = 65536,
+    first_row: int = 0,
 ) -> Iterator[pa.RecordBatch]:
     """Yield prepared reviews by month, within a month in the order of the input.
 
@@ -77,6 +80,7 @@ def iter_prepared(
         columns: columns of PREPARED_SCHEMA, in the order wanted; all when None.
             `review_month` is restored from the path.
         batch_rows: rows of each batch; only the last may have fewer.
+        first_row: rows before this one are passed over; files of such rows alone are not read.
 
     Raises:
         WorkspaceError: there are no prepared reviews, or there is no such column.
@@ -87,9 +91,14 @@ def iter_prepared(
         raise WorkspaceError(f"{unknown[0]}: prepared reviews have no such column")
     pending: list[pa.RecordBatch] = []
     rows = 0
+    passed = first_row
     for file, month in prepared_files(prepared_dir):
+        if passed and (held := pq.read_metadata(file).num_rows) <= passed:
+            passed -= held
+            continue
         for read in read_file(file, month, names, batch_rows):
-            batch = read
+            batch = read.slice(passed)
+            passed = max(0, passed - read.num_rows)
             # Months may be tiny: readers get batches that are worth their while.
             while rows + batch.num_rows >= batch_rows:
                 taken = batch_rows - rows

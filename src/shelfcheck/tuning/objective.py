@@ -75,9 +75,9 @@ class Task:
                 f"{len(rows)} reviews to learn from and {len(held)} of validation products, must be >= 1 "
                 "each. Add reviews, or raise train.calibration_share."
             )
-        table = examples.encoded.rows()
-        own = split.buckets(
-            table.column(PRODUCT_ID).combine_chunks(), table.column(REVIEW_ID).combine_chunks(), _SALT
+        names = [PRODUCT_ID, REVIEW_ID]
+        own = np.concatenate(
+            [split.buckets(*batch.columns, salt=_SALT) for batch in examples.encoded.batches(names)]
         )[rows]
         parts_of = [rows[own < round(split.BUCKETS * share * step / STEPS[-1])] for step in STEPS]
         kept = [i for i, part in enumerate(parts_of) if len(part) >= LEAST_REVIEWS or i == len(STEPS) - 1]

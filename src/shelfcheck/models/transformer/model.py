@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
+    from shelfcheck.checkpoints import Checkpoint
     from shelfcheck.config import Settings
     from shelfcheck.models.base import Explanation
     from shelfcheck.models.examples import Examples
@@ -68,10 +69,12 @@ class TransformerModel(Model):
     def learn(
         cls,
         examples: Examples,
-        rows: npt.NDArray[np.int64],
-        held: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.integer[Any]],
+        held: npt.NDArray[np.integer[Any]],
         settings: Settings,
         progress: Progress,
+        *,
+        checkpoint: Checkpoint | None = None,  # noqa: ARG003 - it keeps its own beside the texts
     ) -> TransformerModel:
         """Fine-tune the encoder; see `Model.learn`.
 
@@ -151,7 +154,7 @@ class TransformerModel(Model):
     def logits_of(
         self,
         examples: Examples,
-        rows: npt.NDArray[np.int64],
+        rows: npt.NDArray[np.integer[Any]],
         threads: int = 0,
         progress: Progress | None = None,
     ) -> Floats:

@@ -63,7 +63,7 @@ def iter_joined(
     table: pa.Table | pa.RecordBatch,
     fields: Sequence[str],
     between: str,
-    rows: npt.NDArray[np.int64] | None = None,
+    rows: npt.NDArray[np.integer[Any]] | None = None,
 ) -> Iterator[list[str]]:
     """The texts of some reviews, `CHUNK_ROWS` at a time.
 
@@ -108,7 +108,7 @@ def tokenise_rows(
     tokenizer: Any,
     table: pa.Table,
     fields: Sequence[str],
-    rows: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.integer[Any]],
     *,
     max_tokens: int,
     progress: Progress,

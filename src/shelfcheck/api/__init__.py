@@ -20,6 +20,7 @@ from shelfcheck.api.graph import (
     graph_query,
 )
 from shelfcheck.api.graph_exchange import graph_export, graph_load
+from shelfcheck.api.graph_picture import GraphPicture, graph_show
 from shelfcheck.api.jobs import (
     AUDITS,
     DemoResult,
@@ -60,6 +61,7 @@ __all__ = [
     "AUDITS",
     "DemoResult",
     "GraphBuild",
+    "GraphPicture",
     "RegisteredModel",
     "TextPrediction",
     "audit",
@@ -74,6 +76,7 @@ __all__ = [
     "graph_export",
     "graph_load",
     "graph_query",
+    "graph_show",
     "language",
     "leaderboard",
     "models_list",

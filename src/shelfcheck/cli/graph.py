@@ -13,6 +13,7 @@ COMMANDS: Final = {
     "build": ("shelfcheck.cli.graph_build", "Build the graph, or add a model's predictions to it."),
     "query": ("shelfcheck.cli.graph_query", "Ask the graph a question in openCypher."),
     "analyse": ("shelfcheck.cli.graph_analyse", "Confused categories, communities, what to merge or split."),
+    "show": ("shelfcheck.cli.graph_show", "Draw it: categories, one category, or one product."),
     "export": ("shelfcheck.cli.graph_export", "Write the graph as files for Neptune, Gremlin or Neo4j."),
     "load": ("shelfcheck.cli.graph_load", "Load the graph into a Bolt server or into Neptune."),
 }

@@ -38,12 +38,8 @@ if TYPE_CHECKING:
 
 _PACKAGE: Final = "shelfcheck.report"
 _STYLE: Final = "assets/report.css"
-_SCRIPTS: Final = (
-    "vendor/vega.min.js",
-    "vendor/vega-lite.min.js",
-    "vendor/vega-embed.min.js",
-    "assets/report.js",
-)
+_CHARTS: Final = ("vendor/vega.min.js", "vendor/vega-lite.min.js", "vendor/vega-embed.min.js")
+_SCRIPT: Final = "assets/report.js"
 
 
 def render_page(
@@ -61,7 +57,8 @@ def render_page(
     Args:
         template: file in `templates/` that extends `shell.html.j2`: fills its blocks `contents`, `main`.
         title: of the page.
-        charts: those whose figures stand in the template, by the name they have there (`charts.months`).
+        charts: those whose figures stand in the template, by the name they have there (`charts.months`); a
+            page without any does without Vega.
         made_at: ISO time in the head of the page; None: now; empty: none.
         styles: files of this package, such as `assets/explore.css`, that follow the shared style.
         scripts: files of this package that run after the shared ones.
@@ -71,7 +68,7 @@ def render_page(
         ValueError: a script or style cannot stand in a page.
     """
     style = "\n".join(_style(name) for name in (_STYLE, *styles))
-    texts = [_script(name) for name in (*_SCRIPTS, *scripts)]
+    texts = [_script(name) for name in (*(_CHARTS if charts else ()), _SCRIPT, *scripts)]
     return (
         _environment()
         .get_template(template)

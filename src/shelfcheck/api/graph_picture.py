@@ -1,0 +1,140 @@
+"""Pictures of the review graph: graph_show."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from shelfcheck import pipeline
+from shelfcheck.api.graph import graph_build
+from shelfcheck.errors import UsageError
+from shelfcheck.progress import NullProgress
+from shelfcheck.settings_file import resolve
+from shelfcheck.workspace import Workspace, write_atomically
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from shelfcheck.graph.picture import Picture
+    from shelfcheck.progress import Progress
+
+ENDINGS: Final = ("html", "svg", "png")
+DEFAULT_LIMIT: Final = 500
+
+
+@dataclass(frozen=True)
+class GraphPicture:
+    """What `graph_show` drew.
+
+    Attributes:
+        file: the page or picture.
+        picture: what is on it, with its counts.
+        told: how things were pooled or left out, in sentences.
+        seconds: of reading, of the layout, of writing.
+    """
+
+    file: Path
+    picture: Picture
+    told: tuple[str, ...]
+    seconds: dict[str, float]
+
+
+def graph_show(  # noqa: PLR0917 - the command's options
+    workspace: str | Path,
+    category: str | None = None,
+    product: str | None = None,
+    model: str | None = None,
+    min_confidence: float = 0.0,
+    limit: int = DEFAULT_LIMIT,
+    output: str | Path | None = None,
+    *,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    progress: Progress | None = None,
+) -> GraphPicture:
+    """Draw the graph: all categories, one category's mismatching reviews, or one product's neighbourhood.
+
+    The graph is built first where it is missing or stale.
+
+    Args:
+        workspace: the folder with the graph.
+        category: draw this category's reviews that are read as another's.
+        product: draw this product's reviews, customers and their other products, by its id.
+        model: whose predictions, by the name in the graph; `out_of_fold` when not set.
+        min_confidence: of predictions that differ from the catalogue, 0..1.
+        limit: most nodes, of all categories most links; what is beyond is pooled and counted.
+        output: where to write, `.html`, `.svg` or `.png` (which needs shelfcheck[graph]); in the workspace,
+            as `graph.html`, `graph-category-NAME.html` or `graph-product-ID.html`, when not set.
+        config: as for `run`.
+        overrides: as for `run`.
+        progress: as for `run`.
+
+    Raises:
+        ShelfcheckError: there is no such category, product or model, or the file cannot be written.
+    """
+    from shelfcheck.graph.picture import Request, draw  # noqa: PLC0415 - loads Numba
+    from shelfcheck.graph.picture.model import MOST_NODES  # noqa: PLC0415
+    from shelfcheck.graph.store import OUT_OF_FOLD_MODEL, open_graph  # noqa: PLC0415 - loads pyarrow
+    from shelfcheck.report import graph_links, graph_words  # noqa: PLC0415 - loads Jinja
+
+    if category is not None and product is not None:
+        raise UsageError("A picture is of a category or of a product; give one of --category, --product.")
+    if not 0 <= min_confidence <= 1:
+        raise UsageError(f"min_confidence == {min_confidence}, must be in [0, 1]. Pass --min-confidence.")
+    if not 10 <= limit <= MOST_NODES:
+        raise UsageError(
+            f"limit == {limit}, must be in [10, {MOST_NODES}]: more cannot be read in one picture. "
+            "Pass --limit, and look at one category or product at a time."
+        )
+    ending = "html" if output is None else Path(output).suffix.lower().lstrip(".")
+    if ending not in ENDINGS:
+        raise UsageError(f"{output}: what kind of file? End its name in .html, .svg or .png.")
+    if ending == "png":
+        from shelfcheck.report.graph_png import load_renderer  # noqa: PLC0415
+
+        load_renderer()  # before any work is done
+    graph_build(workspace, config=config, overrides=overrides, progress=progress)
+    home = Workspace(workspace)
+    settings = resolve(config, overrides, workspace).settings
+    request = Request(category, product, model or OUT_OF_FOLD_MODEL, min_confidence, limit)
+    prepared = home.path(pipeline.PREPARED, made_by=f"shelfcheck prepare --workspace {workspace}")
+    picture = draw(open_graph(home), prepared, request, settings, progress or NullProgress())
+    file = home.root / graph_links.page_name(request) if output is None else Path(output)
+    start = time.perf_counter()
+    _write(picture, file, ending, home)
+    seconds = picture.seconds | {"write": time.perf_counter() - start}
+    return GraphPicture(file, picture, tuple(graph_words.pooled_of(picture)), seconds)
+
+
+def _write(picture: Picture, file: Path, ending: str, home: Workspace) -> None:
+    """Write the file, whole or not at all."""
+    if not file.parent.is_dir():
+        raise UsageError(f"{file}: there is no folder {file.parent}. Make it, or name another with --output.")
+    try:
+        if ending == "html":
+            from shelfcheck.report.graph_links import links_of  # noqa: PLC0415
+            from shelfcheck.report.graph_page import render_graph  # noqa: PLC0415
+
+            write_atomically(file, render_graph(picture, links_of(home, picture.request, file)))
+            return
+        from shelfcheck.report.graph_svg import alone  # noqa: PLC0415
+
+        drawing = alone(picture)
+        if ending == "svg":
+            write_atomically(file, drawing)
+            return
+        from shelfcheck.report.graph_png import to_png  # noqa: PLC0415
+
+        temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.tmp")
+        try:
+            temporary.write_bytes(to_png(drawing))
+            temporary.replace(file)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"{file}: cannot be written: {error.strerror}. Name another with --output."
+        ) from error

@@ -1,4 +1,4 @@
-"""The reference questions through the command: on the tables, on the index, over Bolt, and by Neptune's API."""
+"""The reference questions through the command: from tables and index, over Bolt, and by Neptune's API."""
 
 from __future__ import annotations
 

@@ -104,6 +104,11 @@ def test_a_server_gets_the_graph_once_however_often_it_is_loaded(server, ask, tm
         (name, 7) for name in CATEGORIES
     )
 
+    # Predictions alone join the nodes that are there.
+    alone = load(small_graph(tmp_path / "more", models=("more",)), server, only_predictions=True)
+    assert alone.rows == {"edges-predicted-more": expected["edges-predicted"]}
+    assert counts(ask) == expected | {"edges-predicted": 3 * expected["edges-predicted"]}
+
     # Edges whose nodes are not there are told.
     edges = pa.table({"customer_id": ["nobody"], "review_id": ["R0001"]})
     pq.write_table(edges, both.edges("wrote"))

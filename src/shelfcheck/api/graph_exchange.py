@@ -64,6 +64,7 @@ def graph_load(
     to: str,
     *,
     models: Sequence[str] | None = None,
+    only_predictions: bool = False,
     user: str | None = None,
     password: str | None = None,
     database: str | None = None,
@@ -85,6 +86,7 @@ def graph_load(
         workspace: the folder with the graph.
         to: the address of a Bolt server, or `neptune`.
         models: whose predictions to load; None loads those of all.
+        only_predictions: Bolt: load nothing else; the nodes are there from an earlier load.
         user: Bolt: None for a server that asks for none.
         password: Bolt: of that user.
         database: Bolt: None for the server's default.
@@ -135,5 +137,6 @@ def graph_load(
         password=password,
         database=database,
         models=models,
+        only_predictions=only_predictions,
         batch=batch,
     )

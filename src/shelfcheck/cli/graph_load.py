@@ -26,6 +26,11 @@ Examples:
 @click.option("--to", required=True, help="Address of a Bolt server, such as bolt://HOST:7687, or neptune.")
 @click.option("--model", "models", multiple=True, help="Whose predictions; all when not given. Repeatable.")
 @click.option(
+    "--only-predictions",
+    is_flag=True,
+    help="Bolt: load the predictions alone, to nodes that are there from an earlier load.",
+)
+@click.option(
     "--user",
     envvar="SHELFCHECK_GRAPH_USER",
     show_envvar=True,

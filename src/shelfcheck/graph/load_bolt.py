@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from shelfcheck.errors import UsageError
 from shelfcheck.graph.bolt import ServerError, bolt_session
-from shelfcheck.graph.property_graph import NODE_KINDS, NodeKind, tables
+from shelfcheck.graph.property_graph import NODE_KINDS, PREDICTED_KIND, NodeKind, tables
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +56,7 @@ def load_bolt(
     password: str | None = None,
     database: str | None = None,
     models: Sequence[str] | None = None,
+    only_predictions: bool = False,
     batch: int = DEFAULT_BATCH,
     retry_seconds: float = 60.0,
 ) -> BoltLoad:
@@ -69,6 +70,7 @@ def load_bolt(
         password: of that user.
         database: None for the server's default.
         models: whose predictions to load; None loads those of all.
+        only_predictions: load nothing else; the nodes are there from an earlier load.
         batch: rows a transaction.
         retry_seconds: how long a transaction is tried again when the server is busy or gone.
 
@@ -79,7 +81,9 @@ def load_bolt(
     """
     if batch < 1:
         raise UsageError("A batch must hold at least one row.")
-    found = tables(graph, models)
+    found = [
+        table for table in tables(graph, models) if table.kind is PREDICTED_KIND or not only_predictions
+    ]
     with bolt_session(
         address, user=user, password=password, database=database, retry_seconds=retry_seconds
     ) as opened:

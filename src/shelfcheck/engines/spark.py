@@ -53,6 +53,7 @@ Frame: TypeAlias = DataFrame
 
 Result = TypeVar("Result")
 _POLL_SECONDS: Final = 0.25
+_ROWS_A_PARTITION: Final = 2_000_000  # of keys and counts, some 100 bytes each
 _MARK: Final = "\x1eshelfcheck "  # begins what an executor wants to tell a person
 _numbers: Final = itertools.count(1)
 
@@ -84,6 +85,7 @@ class Spark:
             # Values in paths are text: '2015-01' is no date.
             "spark.sql.sources.partitionColumnTypeInference.enabled": "false",
         }
+        self._partitions = settings.partitions
         if settings.partitions:
             own["spark.sql.shuffle.partitions"] = str(settings.partitions)
         for key, value in own.items():
@@ -140,6 +142,10 @@ class Spark:
         if base is not None:
             reader = reader.option("basePath", str(base))
         return reader.parquet(*map(str, paths))
+
+    def numbers(self, name: str, n: int) -> Frame:
+        """A frame of one BIGINT column: 0 to n - 1."""
+        return self._session.range(n).withColumnRenamed("id", name)
 
     def each(self, n: int, work: Callable[[int], Batches], schema: pa.Schema) -> Frame:
         """Run `work(i)` for each i below n, a task each; its batches are the frame's rows.
@@ -211,12 +217,16 @@ class Spark:
             raise QueryError(said(error), spelled) from error
 
     def create(self, name: str, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
-        """Compute a query and keep its rows on the executors; see `Relations`."""
-        self.view(name, self._computed(self.sql(sql, parameters), f"Computing {name}"))
+        """Keep a query's rows on the executors, once they are computed; see `Relations`."""
+        self.keep(name, self.sql(sql, parameters))
+
+    def keep(self, name: str, frame: Frame) -> None:
+        """Let statements read a frame, which is computed once, by the first action that needs it."""
+        self.view(name, self._kept_frame(frame))
 
     def append(self, name: str, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Add a query's rows to a relation; see `Relations`."""
-        more = self._computed(self.sql(sql, parameters), f"Computing {name}")
+        more = self._kept_frame(self.sql(sql, parameters))
         self.view(name, self._tables[name].unionAll(more))
 
     def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
@@ -224,11 +234,16 @@ class Spark:
         rows = self.act(self.sql(sql, parameters).collect, "Computing")
         return [tuple(row) for row in rows]
 
-    def _computed(self, frame: Frame, label: str) -> Frame:
+    def _kept_frame(self, frame: Frame) -> Frame:
         frame.persist(StorageLevel.MEMORY_AND_DISK)
         self._kept.append(frame)
-        self.act(frame.count, label)
         return frame
+
+    def expect(self, rows: int) -> None:
+        """Cut the shuffles to come for about so many rows; `spark.partitions` is stronger."""
+        if not self._partitions:
+            n = max(self.slots, -(-rows // _ROWS_A_PARTITION))
+            self._session.conf.set("spark.sql.shuffle.partitions", str(n))
 
     # Actions
 
@@ -245,6 +260,10 @@ class Spark:
             older = cast("Any", frame)._collect_as_arrow
             return pa.Table.from_batches(self.act(older, label, tasks))
         return self.act(to_arrow, label, tasks)
+
+    def compute(self, name: str, label: str) -> None:
+        """Compute a relation that `create` or `keep` made, and what it stands on."""
+        self.act(self._tables[name].count, label)
 
     def write_parquet(self, frame: Frame, path: str | Path, label: str, tasks: int | None = None) -> None:
         """Let the executors write a frame as Parquet files in a new folder, zstd-compressed."""
@@ -269,7 +288,7 @@ class Spark:
         done = 0
         try:
             while not wait([future], _POLL_SECONDS).done:
-                finished = self._finished(group)
+                finished = self._finished(group, tasks)
                 if finished > done:
                     self._progress.advance(finished - done)
                     done = finished
@@ -286,8 +305,8 @@ class Spark:
         self._progress.finish()
         return result
 
-    def _finished(self, group: str) -> int:
-        """Tasks of a group of jobs that are done."""
+    def _finished(self, group: str, tasks: int | None) -> int:
+        """Tasks of a group of jobs that are done; given how many the step has, of those stages alone."""
         tracker = self._context.statusTracker()
         try:
             jobs = [tracker.getJobInfo(job) for job in tracker.getJobIdsForGroup(group)]
@@ -295,7 +314,10 @@ class Spark:
             told = [tracker.getStageInfo(stage) for stage in stages]
         except Py4JError:  # Java is gone; the action itself tells
             return 0
-        return sum(stage.numCompletedTasks for stage in told if stage is not None)
+        counted = [
+            stage.numCompletedTasks for stage in told if stage is not None and tasks in {None, stage.numTasks}
+        ]
+        return min(sum(counted), tasks) if tasks is not None else sum(counted)
 
 
 # What goes wrong

@@ -22,6 +22,7 @@ with warnings.catch_warnings():
     # PySpark warns of pandas 3 for what it converts to pandas; nothing here is.
     warnings.simplefilter("ignore", FutureWarning)
     try:
+        import pyspark.testing.utils  # noqa: F401 - PySpark loads it later, and it warns then
         from py4j.protocol import Py4JError
         from pyspark import SparkConf, SparkContext
         from pyspark.errors import PySparkException

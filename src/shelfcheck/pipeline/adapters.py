@@ -37,6 +37,8 @@ def run_prepare(context: Context) -> Mapping[str, Any]:
     """Raw reviews, cleaned and by month."""
     from shelfcheck.prepare import prepare, read_listing  # noqa: PLC0415 - loads when a stage runs
 
+    if context.settings.run.engine == "spark":
+        from shelfcheck.prepare.spark import prepare_on_spark as prepare  # noqa: PLC0415
     summary = prepare(context.sources, context.out, context.settings, context.progress)
     listing = read_listing(context.out)
     return {

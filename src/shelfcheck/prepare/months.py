@@ -19,6 +19,7 @@ from shelfcheck import schema
 from shelfcheck.prepare.read import NO_MONTH
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from concurrent.futures import Executor, Future
     from pathlib import Path
 
@@ -38,7 +39,7 @@ _REPEATING: Final = [
     schema.TOTAL_VOTES,
     schema.REVIEW_DATE,
 ]
-_ROW_GROUP_ROWS: Final = 131_072
+ROW_GROUP_ROWS: Final = 131_072
 _OPEN_FILES: Final = 256  # below the usual limit of 1,024 open files
 _OPEN_ROW_GROUPS: Final = 2_048  # an open file keeps some 13 KB for each until its footer is written
 _NO_MONTH_CODE: Final = np.iinfo(np.int64).max  # sorts last
@@ -62,7 +63,7 @@ def split_by_month(rows: pa.RecordBatch, standing: NDArray[np.bool_]) -> list[Mo
     rows = rows.take(pa.array(chosen[order]))  # the one copy of a row between staging and Parquet
     ends = [*starts[1:].tolist(), len(codes)]
     return [
-        MonthSlice(_name(code), rows.slice(start, end - start))
+        MonthSlice(month_name(code), rows.slice(start, end - start))
         for code, start, end in zip(found.tolist(), starts.tolist(), ends, strict=True)
     ]
 
@@ -76,18 +77,19 @@ def month_codes(dates: pa.Array) -> NDArray[np.int64]:
     return codes
 
 
-def _name(code: int) -> str | None:
+def month_name(code: int) -> str | None:
+    """'YYYY-MM' of a code of `month_codes`; None for that of null."""
     return None if code == _NO_MONTH_CODE else f"{1970 + code // 12:04d}-{code % 12 + 1:02d}"
 
 
 class _Partition:
     """One month's rows that wait, and its files."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, parts: int) -> None:
         self.folder = folder
         self.waiting: list[pa.RecordBatch] = []
         self.bytes = 0
-        self.parts = 0
+        self.parts = parts  # files that are there
         self.row_groups = 0  # of the open file
         self.writer: pq.ParquetWriter | None = None
         self.last: Future[None] | None = None  # the write under way, which the next one waits for
@@ -100,9 +102,13 @@ class MonthWriter:
         root: folder of the partitions.
         pool: where Parquet is encoded; its tasks must start in the order of submission.
         budget: bytes of rows that may wait; as many again may be in writing.
+        following: month -> number of its next file, where there are some already.
     """
 
-    def __init__(self, root: Path, pool: Executor, budget: int) -> None:
+    def __init__(
+        self, root: Path, pool: Executor, budget: int, following: Mapping[str | None, int] | None = None
+    ) -> None:
+        self._following = following or {}
         self._root = root
         self._pool = pool
         self._budget = budget
@@ -119,7 +125,9 @@ class MonthWriter:
             partition = self._partitions.get(month)
             if partition is None:
                 name = NO_MONTH if month is None else month
-                partition = _Partition(self._root / f"{schema.REVIEW_MONTH}={name}")
+                partition = _Partition(
+                    self._root / f"{schema.REVIEW_MONTH}={name}", self._following.get(month, 0)
+                )
                 self._partitions[month] = partition
             size = rows.nbytes
             partition.waiting.append(rows)
@@ -166,17 +174,11 @@ class MonthWriter:
             if len(self._open) >= _OPEN_FILES:
                 self._close(next(iter(self._open)))
             partition.folder.mkdir(parents=True, exist_ok=True)
-            partition.writer = pq.ParquetWriter(
-                partition.folder / f"part-{partition.parts:05d}.parquet",
-                STORED_SCHEMA,
-                compression="zstd",
-                use_dictionary=_REPEATING,
-                write_statistics=[schema.REVIEW_DATE],  # ranges of ids and texts would prune nothing
-            )
+            partition.writer = month_file(partition.folder / f"part-{partition.parts:05d}.parquet")
             partition.parts += 1
         self._open[month] = None
         self._open.move_to_end(month)
-        groups = -(-sum(batch.num_rows for batch in rows) // _ROW_GROUP_ROWS)
+        groups = -(-sum(batch.num_rows for batch in rows) // ROW_GROUP_ROWS)
         partition.row_groups += groups
         self._row_groups += groups
         partition.last = self._pool.submit(_write_rows, partition.writer, rows, partition.last)
@@ -200,6 +202,17 @@ class MonthWriter:
         self._writing.clear()
 
 
+def month_file(path: Path) -> pq.ParquetWriter:
+    """A new file for reviews of one month."""
+    return pq.ParquetWriter(
+        path,
+        STORED_SCHEMA,
+        compression="zstd",
+        use_dictionary=_REPEATING,
+        write_statistics=[schema.REVIEW_DATE],  # ranges of ids and texts would prune nothing
+    )
+
+
 def _copy(slices: list[pa.RecordBatch]) -> pa.RecordBatch:
     if len(slices) == 1:  # which concat_batches would hand back as it is
         return slices[0].take(pa.array(np.arange(slices[0].num_rows)))
@@ -209,4 +222,4 @@ def _copy(slices: list[pa.RecordBatch]) -> pa.RecordBatch:
 def _write_rows(writer: pq.ParquetWriter, rows: list[pa.RecordBatch], before: Future[None] | None) -> None:
     if before is not None:
         before.result()  # rows of a month stay in order
-    writer.write_table(pa.Table.from_batches(rows), row_group_size=_ROW_GROUP_ROWS)
+    writer.write_table(pa.Table.from_batches(rows), row_group_size=ROW_GROUP_ROWS)

@@ -58,6 +58,7 @@ class Source:
         named: whether the user named this very file; then a file that cannot be read is an
             error, and otherwise one rejected row.
         problem: (reason, message) when the file was found to be unreadable.
+        row_groups: first and past-the-last row group of a Parquet file to read; all when None.
     """
 
     path: str
@@ -72,6 +73,7 @@ class Source:
     named: bool = True
     problem: tuple[str, str] | None = None
     label_map: str | None = None
+    row_groups: tuple[int, int] | None = None
 
     def batches(self, batch_rows: int = BATCH_ROWS) -> Iterator[SourceBatch]:
         """Read the file in bounded memory: blocks of about 8 MB, batches of at most `batch_rows` rows.

@@ -29,7 +29,13 @@ def column_names(path: str) -> list[str]:
 
 
 def chunks(
-    path: str, mapping: Mapping[str, str], rejects: Rejects, batch_rows: int, size: int
+    path: str,
+    mapping: Mapping[str, str],
+    rejects: Rejects,
+    batch_rows: int,
+    size: int,
+    *,
+    row_groups: tuple[int, int] | None = None,
 ) -> Iterator[Chunk]:
     """Rows of a Parquet file.
 
@@ -41,13 +47,17 @@ def chunks(
         mapping: canonical name -> column of the file.
         rejects: takes rows that cannot be read.
         batch_rows: most rows of a chunk.
-        size: bytes of the file, to tell the position.
+        size: bytes of what is read, to tell the position.
+        row_groups: first and past-the-last one to read; rows keep their numbers in the file.
     """
     with _opened(path) as file:
-        total = file.metadata.num_rows
-        row = 0
-        for group in range(file.metadata.num_row_groups):
-            end = row + file.metadata.row_group(group).num_rows
+        rows_of = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
+        begin, stop = row_groups or (0, len(rows_of))
+        before = sum(rows_of[:begin])
+        total = sum(rows_of[begin:stop])
+        row = before
+        for group in range(begin, stop):
+            end = row + rows_of[group]
             try:
                 for batch in file.iter_batches(
                     batch_rows, row_groups=[group], columns=sorted(set(mapping.values())), use_threads=False
@@ -55,13 +65,13 @@ def chunks(
                     lines = np.arange(row + 1, row + 1 + batch.num_rows)
                     columns = {name: batch.column(column) for name, column in mapping.items()}
                     row += batch.num_rows
-                    yield Chunk(columns, lines, size * row // max(total, 1))
+                    yield Chunk(columns, lines, size * (row - before) // max(total, 1))
             except read_errors() as error:
                 while row < end:
                     for _ in range(min(batch_rows, end - row)):
                         row += 1
                         rejects.add(row, "corrupt_row_group", str(error))
-                    yield Chunk({}, np.empty(0, np.int64), size * row // max(total, 1))
+                    yield Chunk({}, np.empty(0, np.int64), size * (row - before) // max(total, 1))
             row = end
 
 
@@ -90,3 +100,16 @@ class _opened:  # noqa: N801 - a context manager function in all but name
         self._file.close()
         if self._opening:
             self._opening.__exit__(None, None, None)
+
+
+def group_bytes(path: str) -> list[int]:
+    """Bytes of each row group of a Parquet file as it lies, from its footer.
+
+    Raises:
+        UnreadableError: it is no Parquet file, or a broken one.
+    """
+    with _opened(path) as file:
+        groups = [file.metadata.row_group(group) for group in range(file.metadata.num_row_groups)]
+        return [
+            sum(group.column(i).total_compressed_size for i in range(group.num_columns)) for group in groups
+        ]

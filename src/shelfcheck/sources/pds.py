@@ -84,7 +84,9 @@ def read(source: Source, rejects: Rejects, batch_rows: int) -> Iterator[Chunk]:
     """Raw rows of a file, TSV or Parquet."""
     if head(source.path, 4) == PARQUET_MAGIC:
         names = mapping(source.path, parquet.column_names(source.path), source.category)
-        yield from parquet.chunks(source.path, names, rejects, batch_rows, source.size)
+        yield from parquet.chunks(
+            source.path, names, rejects, batch_rows, source.size, row_groups=source.row_groups
+        )
     else:
         yield from _read_tsv(source, rejects)
 

@@ -122,7 +122,9 @@ def read(source: Source, rejects: Rejects, batch_rows: int) -> Iterator[Chunk]:
     sample = head(source.path, _SAMPLE_BYTES)
     if sample.startswith(PARQUET_MAGIC):
         names = resolve(source.path, parquet.column_names(source.path), source.settings, source.category)
-        yield from parquet.chunks(source.path, names, rejects, batch_rows, source.size)
+        yield from parquet.chunks(
+            source.path, names, rejects, batch_rows, source.size, row_groups=source.row_groups
+        )
         return
     objects = first_objects(sample)
     with open_stream(source.path) as stream:

@@ -1,0 +1,279 @@
+"""What the driver does: cuts the input, has it staged, finds what falls, has months written, publishes."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from shelfcheck import schema
+from shelfcheck.errors import WorkspaceError
+from shelfcheck.interrupts import deferred
+from shelfcheck.prepare.limits import RejectedLimit
+from shelfcheck.prepare.months import month_name
+from shelfcheck.prepare.months_csv import write_month
+from shelfcheck.prepare.read import NO_MONTH, prepared_files
+from shelfcheck.prepare.rules import data_bounds, fixed_bounds
+from shelfcheck.prepare.spark.months import (
+    FALLS_SCHEMA,
+    Falls,
+    Written,
+    part_file,
+    plan_parts,
+    write_parts,
+)
+from shelfcheck.prepare.spark.pieces import cut
+from shelfcheck.prepare.spark.staging import KEYS_SCHEMA, REPORT_SCHEMA, Files, Report, read_keys, stage
+from shelfcheck.prepare.summary import Tally
+from shelfcheck.prepare.work import memory_bytes, summarise, write_summary
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from shelfcheck.config import Settings
+    from shelfcheck.engines.spark import Spark
+    from shelfcheck.prepare.rules import LengthBounds
+    from shelfcheck.prepare.spark.months import Part
+    from shelfcheck.prepare.spark.pieces import Piece
+    from shelfcheck.prepare.summary import PrepareSummary
+    from shelfcheck.progress import Progress
+    from shelfcheck.sources import Source
+
+_MARKER: Final = "here"
+_WRITTEN_SCHEMA: Final = pa.schema([("task", pa.int64()), ("report", pa.string())])
+
+# Which task writes a row that falls, or that gets a number behind its id.
+_FALLS_BY_TASK: Final = """
+    SELECT p.task, c.ordinal, c.rule, c.occurrence
+    FROM changed c
+    JOIN keys k ON k.ordinal = c.ordinal
+    JOIN parts p ON p.month = k.month AND k.ordinal >= p.first AND k.ordinal < p.past
+    UNION ALL
+    SELECT task, CAST(NULL AS BIGINT), CAST(NULL AS VARCHAR), CAST(NULL AS BIGINT) FROM tasks
+"""
+
+
+def prepare_on_spark(
+    sources: Sequence[Source], out_dir: str | Path, settings: Settings, progress: Progress
+) -> PrepareSummary:
+    """Do what `prepare` does, on Spark: the same reviews in the same months and order, the same counts.
+
+    Only how rows are cut into files differs. Rejected rows are judged by their share when all was read.
+
+    Args:
+        sources: what to read, in order; all executors must reach it.
+        out_dir: a folder that holds no prepared reviews yet; all executors must reach it.
+        settings: the sections `prepare`, `text`, `run` and `spark` hold.
+        progress: told how far it is.
+
+    Raises:
+        RejectedShareError: more than `prepare.max_rejected_share` of the rows were broken.
+        SourceError: a source cannot be read at all.
+        SparkError: Spark does not start, or a task failed for good.
+        WorkspaceError: out_dir holds prepared reviews already, or executors do not reach it.
+    """
+    with deferred():
+        from shelfcheck.engines.spark import Spark  # noqa: PLC0415 - loads PySpark
+    out = Path(out_dir).resolve()
+    if (out / "reviews").exists():
+        raise WorkspaceError(f"{out / 'reviews'}: there already. Name an empty folder, or remove it first.")
+    staging = out / ".staging"
+    shutil.rmtree(staging, ignore_errors=True)
+    for folder in (staging, out / "reviews", out / "rejected"):
+        folder.mkdir(parents=True)
+    (staging / _MARKER).touch()
+    try:
+        with Spark(settings.spark, progress) as spark:
+            return _prepare(spark, sources, out, staging, settings)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+def _prepare(
+    spark: Spark, sources: Sequence[Source], out: Path, staging: Path, settings: Settings
+) -> PrepareSummary:
+    from shelfcheck.prepare.duplicates import FALLS_BY_ORDINAL, find_falls  # noqa: PLC0415 - loads Numba
+
+    fixed = fixed_bounds(settings.prepare)
+    pieces = cut(sources, spark.slots)
+    reports = _stage(spark, pieces, staging, settings, fixed)
+    _judge_rejected(reports, sources, settings)
+    histogram: Counter[int] = Counter()
+    for report in reports:
+        histogram.update(report.lengths)
+    bounds = fixed or data_bounds(settings.prepare, histogram)
+
+    key_files = [Files.of(staging, i, report.token).keys for i, report in enumerate(reports)]
+    keys = spark.each(len(key_files), lambda i: read_keys(key_files[i]), KEYS_SCHEMA)
+    spark.expect(sum(batch.rows for report in reports for batch in report.batches))
+    spark.keep("keys", keys)
+    find_falls(spark, settings.prepare, None if fixed else bounds)
+    spark.create("changed", FALLS_BY_ORDINAL)
+    spark.compute("changed", "Finding duplicates")
+    tasks = plan_parts(reports, spark.slots)
+    written = _write(spark, tasks, reports, staging, settings)
+
+    months = _publish_months(tasks, written, staging, out)
+    _publish_rejected(reports, staging, out)
+    if settings.prepare.csv:
+        _write_csv(spark, out)
+    categories: Counter[str] = Counter()
+    for one in written:
+        categories.update(one.categories)
+    summary = summarise(
+        [source.path for source in sources],
+        _tallies(len(sources), pieces, reports, written),
+        bounds,
+        categories,
+        months,
+    )
+    write_summary(out, summary)
+    return summary
+
+
+def _stage(
+    spark: Spark, pieces: Sequence[Piece], staging: Path, settings: Settings, bounds: LengthBounds | None
+) -> list[Report]:
+    """First pass: the report of each piece, in order."""
+    budget = max(memory_bytes(settings) // 16, 16 * 10**6)
+    sent = spark.broadcast(list(pieces))
+
+    def work(number: int) -> Iterator[pa.RecordBatch]:
+        _one_thread()
+        _check_reach(staging)
+        report = stage(sent.value[number], number, staging, settings, bounds=bounds, budget=budget)
+        yield pa.record_batch([pa.array([report.to_json()])], schema=REPORT_SCHEMA)
+
+    frame = spark.each(len(pieces), work, REPORT_SCHEMA)
+    told = spark.collect(frame, "Reading", len(pieces))
+    return [Report.from_json(text) for text in told["report"].to_pylist()]
+
+
+def _write(
+    spark: Spark, tasks: list[list[Part]], reports: Sequence[Report], staging: Path, settings: Settings
+) -> list[Written]:
+    """Second pass: what each task wrote, in order."""
+    if not tasks:
+        return []
+    planned = [(part, number) for number, parts in enumerate(tasks) for part in parts]
+    spark.view(
+        "parts",
+        spark.from_arrow(
+            pa.table(
+                {
+                    "task": pa.array([number for _, number in planned], pa.int64()),
+                    "month": pa.array([part.month for part, _ in planned], pa.int64()),
+                    "first": pa.array([part.first for part, _ in planned], pa.int64()),
+                    "past": pa.array([part.end for part, _ in planned], pa.int64()),
+                }
+            )
+        ),
+    )
+    spark.view("tasks", spark.numbers("task", len(tasks)))
+    sent = spark.broadcast(tasks)
+    starts = [start for report in reports for start in report.starts]
+
+    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        _one_thread()
+        rows = pa.Table.from_batches(list(batches), FALLS_SCHEMA)
+        number = rows["task"][0].as_py()  # every partition is one task
+        done = write_parts(
+            number, sent.value[number], Falls(rows), starts=starts, staging=staging, settings=settings
+        )
+        columns = [pa.array([number]), pa.array([done.to_json()])]
+        yield pa.record_batch(columns, schema=_WRITTEN_SCHEMA)
+
+    spread = spark.spread(spark.sql(_FALLS_BY_TASK), "task", len(tasks))
+    frame = spark.map_in_arrow(spread, work, _WRITTEN_SCHEMA)
+    told = spark.collect(frame, "Writing", len(tasks)).sort_by("task")
+    return [Written.from_json(text) for text in told["report"].to_pylist()]
+
+
+def _judge_rejected(reports: Sequence[Report], sources: Sequence[Source], settings: Settings) -> None:
+    limit = RejectedLimit(settings.prepare.max_rejected_share, [source.size for source in sources])
+    for report in reports:
+        reasons: Counter[str] = Counter()
+        for counts in report.rejected:
+            reasons.update(counts)
+        limit.add_counts(sum(report.read), reasons, report.examples)
+    limit.check()
+
+
+def _publish_months(
+    tasks: Sequence[Sequence[Part]], written: Sequence[Written], staging: Path, out: Path
+) -> dict[str | None, int]:
+    """Move the files that count to their months; rows of each month."""
+    months: Counter[str | None] = Counter()
+    for number, (parts, done) in enumerate(zip(tasks, written, strict=True)):
+        for at, (part, rows) in enumerate(zip(parts, done.rows, strict=True)):
+            if not rows:
+                continue
+            month = month_name(part.month)
+            folder = out / "reviews" / f"{schema.REVIEW_MONTH}={NO_MONTH if month is None else month}"
+            folder.mkdir(exist_ok=True)
+            part_file(staging, number, at, done.token).rename(folder / f"part-{part.number:05d}.parquet")
+            months[month] += rows
+    return dict(months)
+
+
+def _publish_rejected(reports: Sequence[Report], staging: Path, out: Path) -> None:
+    """Put the rejected rows of all pieces into one file, in the order of the input."""
+    target = out / "rejected" / "rejected.parquet"
+    with pq.ParquetWriter(target, schema.REJECTED_SCHEMA, compression="zstd") as writer:
+        for number, report in enumerate(reports):
+            with pq.ParquetFile(Files.of(staging, number, report.token).rejected) as file:
+                for batch in file.iter_batches(65_536):
+                    writer.write_batch(batch)
+
+
+def _write_csv(spark: Spark, out: Path) -> None:
+    files: dict[str | None, list[Path]] = {}
+    for file, month in prepared_files(out):
+        files.setdefault(month, []).append(file)
+    months = list(files.items())
+    (out / "csv").mkdir()
+
+    def work(number: int) -> Iterator[pa.RecordBatch]:
+        month, parts = months[number]
+        write_month(parts, month, out / "csv")
+        yield pa.record_batch([pa.array([number])], names=["month"])
+
+    spark.collect(
+        spark.each(len(months), work, pa.schema([("month", pa.int64())])), "Writing CSV", len(months)
+    )
+
+
+def _tallies(
+    n_sources: int, pieces: Sequence[Piece], reports: Sequence[Report], written: Sequence[Written]
+) -> list[Tally]:
+    """The counts of each source."""
+    tallies = [Tally() for _ in range(n_sources)]
+    sources = [item.source for piece in pieces for item in piece]  # of each item, over all pieces
+    items = iter(sources)
+    for report in reports:
+        for read, filtered, rejected in zip(report.read, report.filtered, report.rejected, strict=True):
+            tallies[next(items)].add(Tally(read, 0, Counter(filtered), Counter(rejected)))
+    for done in written:
+        for item, kept in done.kept.items():
+            tallies[sources[item]].kept += kept
+        for item, fallen in done.fallen.items():
+            tallies[sources[item]].filtered.update(fallen)
+    return tallies
+
+
+def _check_reach(staging: Path) -> None:
+    if not (staging / _MARKER).exists():
+        raise WorkspaceError(
+            f"{staging}: this executor does not reach it. On a cluster, the workspace must be on storage "
+            "that all machines share; see docs/how-to/run-on-spark.md."
+        )
+
+
+def _one_thread() -> None:
+    """An executor runs as many tasks as it has processors: Arrow needs no threads beside."""
+    pa.set_cpu_count(1)
+    pa.set_io_thread_count(1)

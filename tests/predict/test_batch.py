@@ -27,7 +27,7 @@ def test_prepared_reviews_file_and_raw_texts_agree(model, prepared, tmp_path, mo
 
     raw = reviews().drop_columns(["review_tokens", "review_month", "product_id"])
     pq.write_table(raw, tmp_path / "raw.parquet")
-    monkeypatch.setattr(module, "_BATCH_ROWS", 333)
+    monkeypatch.setattr(module, "BATCH_ROWS", 333)
     predict(model, tmp_path / "raw.parquet", tmp_path / "b.parquet", threads=1)
     two = pq.read_table(tmp_path / "b.parquet")
     assert two["product_id"].null_count == 2000

@@ -31,6 +31,7 @@ def run_targets(
     overrides: Mapping[str, Any] | None,
     progress: Progress | None,
     force: bool,
+    full: bool = False,
 ) -> RunResult:
     settings = resolve(config, overrides, workspace).settings
     return pipeline.run_stages(
@@ -40,20 +41,25 @@ def run_targets(
         targets,
         sources=sources_of(source, settings),
         force=force,
+        full=full,
     )
 
 
 def open_model(workspace: str | Path, name: str | None = None) -> Model:
+    from shelfcheck.models.kinds import load_model  # noqa: PLC0415 - loads numpy
+
+    return load_model(model_folder(workspace, name))
+
+
+def model_folder(workspace: str | Path, name: str | None = None) -> Path:
+    """The folder of a registered version, checked; of the champion, or what was trained last, when None."""
     from shelfcheck.models.registry import CHAMPION, Registry  # noqa: PLC0415
 
     registry = Registry(workspace)
     if name is not None or CHAMPION in registry.aliases():
-        return registry.load(name or CHAMPION)[1]
+        return registry.verify(name or CHAMPION).folder
     made_by = f"shelfcheck train --workspace {workspace}"
-    folder = open_workspace(workspace).path(pipeline.MODEL, made_by=made_by)
-    from shelfcheck.models.kinds import load_model  # noqa: PLC0415 - loads numpy
-
-    return load_model(folder)
+    return open_workspace(workspace).path(pipeline.MODEL, made_by=made_by)
 
 
 def version_name(registry: Registry, name: str) -> str:

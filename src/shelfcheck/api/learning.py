@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from shelfcheck import pipeline
-from shelfcheck.api._shared import open_model, run_targets, sources_of, specs_of, version_name
+from shelfcheck.api._shared import model_folder, open_model, run_targets, sources_of, specs_of, version_name
 from shelfcheck.errors import MissingExtraError, NotEnoughDataError, UsageError
 from shelfcheck.progress import NullProgress
 from shelfcheck.remote_workspace import open_workspace
 from shelfcheck.settings_file import resolve
+from shelfcheck.urls import is_url
 from shelfcheck.workspace import utc_now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-    from pathlib import Path
 
     from shelfcheck.api._shared import Paths
     from shelfcheck.models.evaluation import Evaluation
@@ -262,10 +263,20 @@ def predict(
     `schema.PREDICTION_SCHEMA`, whole or not at all; `model` is a registered version or an alias, the
     champion when None, or what was trained last where none is registered. Other arguments as for `run`.
 
+    With the engine `spark`, `output` becomes a folder of such files, with the same rows in the same order.
+
     Raises:
         ShelfcheckError: there is no model, or the input cannot be read.
     """
     settings = resolve(config, overrides, workspace).settings
+    if settings.run.engine == "spark":
+        from shelfcheck.predict.spark import predict_on_spark  # noqa: PLC0415 - loads pyarrow
+
+        return predict_on_spark(
+            model_folder(workspace, model), sources_of(source, settings), output, settings, progress
+        )
+    if not is_url(str(output)) and Path(output).is_dir():
+        raise UsageError(f"--output {output}: a folder. Name a file, or predict with --engine spark.")
     chosen = open_model(workspace, model)
     from shelfcheck.predict.batch import predict as predict_sources  # noqa: PLC0415 - loads pyarrow
 

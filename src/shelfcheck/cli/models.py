@@ -63,12 +63,15 @@ def train(job: options.Job, *, model: str | None, label: str | None, preset: str
 Examples:
   shelfcheck predict new-reviews.tsv.gz --output predictions.parquet --workspace shop
   shelfcheck predict --text "The strings stay in tune" --workspace shop
-  shelfcheck predict new-reviews.tsv.gz -o other.parquet --model challenger --workspace shop"""
+  shelfcheck predict new-reviews.tsv.gz -o other.parquet --model challenger --workspace shop
+  shelfcheck predict reviews/*.parquet -o predictions --engine spark --workspace shop"""
 )
 @click.argument("sources", nargs=-1, metavar="[SOURCE]...")
 @click.option("--text", help="Predict this text instead, and say which words carried it.")
 @click.option("--headline", help="The headline that goes with --text.")
-@click.option("-o", "--output", type=click.Path(dir_okay=False), help="Parquet file for the predictions.")
+@click.option(
+    "-o", "--output", type=click.Path(), help="Parquet file for the predictions; with Spark, a folder."
+)
 @click.option("--model", help="A registered version or an alias; the champion when not given.")
 @options.source_format
 @options.common
@@ -84,7 +87,8 @@ def predict(
     """Predict categories of reviews in a file, or of a text.
 
     SOURCE is anything that `shelfcheck prepare` reads. The output has a row a review: its id, the
-    predicted category, the calibrated confidence, and the five likeliest categories.
+    predicted category, the calibrated confidence, and the five likeliest categories. With --engine
+    spark, it is a folder of Parquet files, with the same rows in the same order.
     """
     if text is not None:
         if sources or output:

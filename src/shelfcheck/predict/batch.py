@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from shelfcheck.sources import Source
 
 _COLUMNS = (REVIEW_ID, PRODUCT_ID, PRODUCT_CATEGORY, REVIEW_HEADLINE)
-_BATCH_ROWS = 1 << 16
+BATCH_ROWS = 1 << 16
 
 
 class Predicted(NamedTuple):
@@ -88,7 +88,7 @@ def _stored(path: Path, progress: Progress) -> Iterator[tuple[pa.RecordBatch, in
     """Batches of prepared reviews, or of Parquet files that have the columns."""
     if (path / "reviews").is_dir():
         progress.start("Predicting", count_prepared(path))
-        batches = iter_prepared(path, [*_COLUMNS, REVIEW_TOKENS], _BATCH_ROWS)
+        batches = iter_prepared(path, [*_COLUMNS, REVIEW_TOKENS], BATCH_ROWS)
     else:
         files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
         if not files:
@@ -111,7 +111,7 @@ def _parquet(file: Path) -> Iterator[pa.RecordBatch]:
                 f"{file}: has no column {REVIEW_BODY}. Read it with a [source] columns mapping."
             )
         yield from parquet.iter_batches(
-            _BATCH_ROWS, columns=[name for name in (*_COLUMNS, text) if name in names]
+            BATCH_ROWS, columns=[name for name in (*_COLUMNS, text) if name in names]
         )
 
 
@@ -119,6 +119,6 @@ def _raw(sources: Sequence[Source], progress: Progress) -> Iterator[tuple[pa.Rec
     """Batches of raw sources, with how many of their rows were broken."""
     progress.start("Predicting", sum(source.size for source in sources), unit="bytes")
     for source in sources:
-        for batch in source.batches(_BATCH_ROWS):
+        for batch in source.batches(BATCH_ROWS):
             yield batch.reviews, batch.rejected.num_rows
             progress.advance(batch.bytes_read, rows=batch.reviews.num_rows)

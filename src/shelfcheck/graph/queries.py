@@ -31,11 +31,6 @@ if TYPE_CHECKING:
     from shelfcheck.graph.store import Graph
     from shelfcheck.progress import Progress
 
-CURRENT: Final = """
-    (SELECT review_id, product_id, confidence, {'category': assigned} AS assigned,
-        {'category': predicted} AS predicted FROM judged WHERE model = $model)
-"""  # each judged review of a model
-
 
 class GraphQueries:
     """The graph's tables under their names, open for questions; a context manager.

@@ -16,6 +16,7 @@ from shelfcheck.report.graph_words import (
     texts_of,
     title_of,
 )
+from shelfcheck.report.highlight import printable
 from shelfcheck.report.shell import render_page, script_data
 
 if TYPE_CHECKING:
@@ -119,7 +120,9 @@ def _findable(node: Node) -> str:
         about.get(name) for name in ("review_id", "customer_id", "product_id", "title", "product", "headline")
     ]
     ids += [sample["review_id"] for sample in about.get("samples", ())]
-    return " ".join(dict.fromkeys(str(one) for one in (full_name(node), node.name, *ids) if one)).casefold()
+    return printable(
+        " ".join(dict.fromkeys(str(one) for one in (full_name(node), node.name, *ids) if one))
+    ).casefold()
 
 
 def _edge(edge: Edge) -> list[Any]:

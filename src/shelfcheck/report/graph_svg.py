@@ -122,8 +122,8 @@ def legend_of(picture: Picture) -> list[tuple[Markup, str]]:
         if kind in edges:
             found.append((_line(line), text))
     for kind, text in (
-        ("predicted", "Read as (predicted): darker where surer"),
-        ("confused", "Read as another: wider for more reviews, darker for a larger share"),
+        ("predicted", "Read as (predicted): stronger where surer"),
+        ("confused", "Read as another: wider for more reviews, stronger for a larger share"),
     ):
         if kind in edges:
             parts = "".join(

@@ -147,7 +147,7 @@
       quote.dir = "auto";
       details.append(quote);
     }
-    if (node.m) details.append(element("p", "To see it nearer by:", "dim"), element("code", node.m));
+    if (node.m) details.append(element("p", "Its own picture is drawn by:", "dim"), element("code", node.m));
   };
   const point = () => { // the tip beside a node that is pointed at or that the keyboard is on
     const at = pointed >= 0 ? pointed : document.activeElement === stage ? current : -1;

@@ -338,16 +338,16 @@ class RemoteWorkspace(Workspace):
         self._seen[made.artefact] = (made, tag)
         with self._in_mirror():
             write_atomically(home.parent / MANIFEST, manifest_text(made))
-            self._pending(made.artefact).unlink(missing_ok=True)
         self._clear_older(made.artefact, made.folder)
         if before is not None or there:
-            others = self._store.listing(f"{made.artefact}/")
-            old = [
-                name
-                for name in others
-                if not name.startswith(prefix) and name != f"{made.artefact}/{MANIFEST}"
-            ]
-            self._store.delete(old)
+            self._supersede(made)
+        self._pending(made.artefact).unlink(missing_ok=True)
+
+    def _supersede(self, made: Manifest) -> None:
+        """Remove what the store has of earlier folders of an artefact."""
+        keep = (f"{made.artefact}/{made.folder}/", f"{made.artefact}/{MANIFEST}")
+        found = self._store.listing(f"{made.artefact}/")
+        self._store.delete([name for name in found if not name.startswith(keep)])
 
     def _discard(self, artefact: str) -> None:
         """Forget what was written, and not yet published: of other inputs or settings, or damaged."""
@@ -382,12 +382,19 @@ class RemoteWorkspace(Workspace):
         found = self._store.listing()
         self._tops = {name for name in found if "/" not in name and name != LEASE}
         now = dt.datetime.now(dt.UTC)
-        pending = {path.name.removesuffix(".json") for path in (self.root / _PENDING).glob("*.json")}
+        pending = []
+        for record in (self.root / _PENDING).glob("*.json"):
+            made = parse_manifest(record.read_text(encoding="utf-8"), str(record))
+            holds = self.manifest(made.artefact)
+            if holds is not None and holds.folder == made.folder:  # killed when all but tidying was done
+                self._supersede(made)
+                record.unlink()
+            else:
+                pending.append(f"{made.artefact}/{made.folder}/")
         self._store.delete(self._leftovers(found, now))
 
         def unfinished(name: str, begun: dt.datetime) -> bool:
-            ours = any(name.startswith(f"{artefact.replace('%2F', '/')}/") for artefact in pending)
-            return ours or now - begun > LEFT_FOR_DEAD
+            return name.startswith(tuple(pending)) or now - begun > LEFT_FOR_DEAD
 
         try:
             self._store.end_unfinished(unfinished)

@@ -6,10 +6,11 @@ import contextlib
 import shutil
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from shelfcheck.errors import MissingExtraError, ShelfcheckError
-from shelfcheck.sources.files import read_errors, reason_of
+from shelfcheck.errors import ShelfcheckError
+from shelfcheck.stores import StoreError, open_store
+from shelfcheck.stores.transfer import upload
 from shelfcheck.urls import is_url, local_path
 from shelfcheck.workspace import write_atomically
 
@@ -31,15 +32,13 @@ class Folder:
 
     Raises:
         MissingExtraError: the client of the object store is not installed.
-        FolderError: the store is unknown or does not answer.
+        StoreError: the store is unknown.
     """
 
     def __init__(self, place: str | Path) -> None:
         self.place = str(place).rstrip("/")
-        self._remote: Any = None
         self._local = Path(local_path(self.place))
-        if is_url(self.place):
-            self._remote, self._root = self._open()
+        self._store = open_store(self.place) if is_url(self.place) else None
 
     def __str__(self) -> str:
         return self.place
@@ -47,10 +46,8 @@ class Folder:
     def names(self) -> set[str]:
         """Every file below it, relative, but for what an export that was killed left unfinished."""
         with self._told("listed"):
-            if self._remote is not None:
-                self._remote.invalidate_cache()
-                found = self._remote.find(self._root) if self._remote.exists(self._root) else []
-                return {str(path)[len(self._root) :].lstrip("/") for path in found}
+            if self._store is not None:
+                return set(self._store.listing())
             files = (path for path in self._local.rglob("*") if path.is_file())
             found = {path.relative_to(self._local).as_posix() for path in files}
             return {name for name in found if not name.startswith(f"{_SPOOL}/")}
@@ -59,8 +56,9 @@ class Folder:
         """Bytes of a file; None where there is none."""
         with self._told("read"):
             try:
-                if self._remote is not None:
-                    return int(self._remote.info(f"{self._root}/{name}", refresh=True)["size"])
+                if self._store is not None:
+                    entry = self._store.entry(name)
+                    return None if entry is None else entry.size
                 return (self._local / name).stat().st_size
             except FileNotFoundError:
                 return None
@@ -69,8 +67,9 @@ class Folder:
         """A small file; None where there is none."""
         with self._told("read"):
             try:
-                if self._remote is not None:
-                    return bytes(self._remote.cat_file(f"{self._root}/{name}")).decode()
+                if self._store is not None:
+                    found = self._store.get(name)
+                    return None if found is None else found.data.decode()
                 return (self._local / name).read_text(encoding="utf-8")
             except FileNotFoundError:
                 return None
@@ -78,8 +77,8 @@ class Folder:
     def write_text(self, name: str, text: str) -> None:
         """Replace a small file in one step."""
         with self._told("written to"):
-            if self._remote is not None:
-                self._remote.pipe_file(f"{self._root}/{name}", text.encode())
+            if self._store is not None:
+                self._store.put(name, text.encode())
                 return
             path = self._local / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -88,7 +87,7 @@ class Folder:
     @contextlib.contextmanager
     def spool(self) -> Iterator[Path]:
         """A local folder for files that are not finished; what a killed export left there is removed."""
-        if self._remote is not None:
+        if self._store is not None:
             with tempfile.TemporaryDirectory(prefix="shelfcheck-export-") as made:
                 yield Path(made)
             return
@@ -104,8 +103,8 @@ class Folder:
     def put(self, finished: Path, name: str) -> None:
         """Move a finished file of the spool to its name, in one step."""
         with self._told("written to"):
-            if self._remote is not None:
-                self._remote.put_file(str(finished), f"{self._root}/{name}")
+            if self._store is not None:
+                upload(self._store, [(finished, name)])
                 finished.unlink()
                 return
             path = self._local / name
@@ -115,27 +114,16 @@ class Folder:
     def remove(self, name: str) -> None:
         """Remove a file, if it is there."""
         with self._told("written to"), contextlib.suppress(FileNotFoundError):
-            if self._remote is not None:
-                self._remote.rm_file(f"{self._root}/{name}")
+            if self._store is not None:
+                self._store.delete([name])
             else:
                 (self._local / name).unlink()
-
-    def _open(self) -> tuple[Any, str]:
-        import fsspec  # noqa: PLC0415 - only for URLs
-
-        try:
-            remote, root = fsspec.core.url_to_fs(self.place)
-        except ImportError as error:
-            if self.place.startswith("s3:"):
-                raise MissingExtraError(f"Writing to {self.place}", "aws") from error
-            raise FolderError(f"{self.place}: {error}. Install that package to fix this.") from error
-        except read_errors() as error:
-            raise FolderError(f"{self.place}: cannot be used: {reason_of(error)}") from error
-        return remote, str(root)
 
     @contextlib.contextmanager
     def _told(self, done: str) -> Iterator[None]:
         try:
             yield
-        except read_errors() as error:
-            raise FolderError(f"{self.place}: cannot be {done}: {reason_of(error)}") from error
+        except StoreError as error:
+            raise FolderError(f"cannot be {done}: {error}") from error
+        except OSError as error:
+            raise FolderError(f"{self.place}: cannot be {done}: {error}") from error

@@ -152,10 +152,9 @@ def _get(url: str, names: list[str]) -> list[bytes | None]:
 
 
 def _at_url(url: str) -> bytes | None:
-    from shelfcheck.sources.files import read_errors, reason_of  # noqa: PLC0415 - loads numpy
-    from shelfcheck.sources.footers import open_store  # noqa: PLC0415 - loads fsspec and pyarrow
+    from shelfcheck.sources.files import open_files, read_errors, reason_of  # noqa: PLC0415 - loads numpy
 
-    fs, inner = open_store(url)
+    fs, inner = open_files(url)
     try:
         return bytes(fs.cat_file(inner))
     except FileNotFoundError:

@@ -16,7 +16,8 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 import numpy as np
 
 from shelfcheck.errors import SourceError
-from shelfcheck.urls import is_url, local_path
+from shelfcheck.stores import AbsentError, open_store, split
+from shelfcheck.urls import is_store, is_url, local_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -69,9 +70,13 @@ def open_binary(path: str) -> Iterator[IO[bytes]]:
 
     Raises:
         UnreadableError: it is missing, is a folder, or its file system is not available.
+        StoreError: the object store that holds it cannot be asked; so may reading, which ends the stage: what
+            could not be fetched is no broken row.
     """
     try:
         file = _open(path)
+    except AbsentError as error:
+        raise UnreadableError(str(error)) from error
     except read_errors() as error:
         raise UnreadableError(f"{path}: cannot be opened: {reason_of(error)}") from error
     try:
@@ -83,9 +88,33 @@ def open_binary(path: str) -> Iterator[IO[bytes]]:
 def _open(path: str) -> Any:
     if not is_url(path):
         return Path(local_path(path)).open("rb", buffering=0)
+    if is_store(path):
+        home, name = split(path)
+        return open_store(home).open(name)
     import fsspec  # noqa: PLC0415 - only for URLs
 
     return fsspec.open(path, "rb").open()
+
+
+def open_files(url: str) -> tuple[Any, str]:
+    """The fsspec file system of a URL, and the path in it; of an object store, its requests are retried.
+
+    Raises:
+        MissingExtraError: the client of the object store is not installed.
+        SourceError: no file system has this protocol.
+    """
+    if is_store(url):
+        store = open_store(url)
+        return store.files, store.root
+    import fsspec  # noqa: PLC0415 - only for URLs
+
+    try:
+        fs, inner = fsspec.core.url_to_fs(url)
+    except ImportError as error:
+        raise SourceError(f"{url}: {error}. You can fix this by installing that package.") from error
+    except ValueError as error:
+        raise SourceError(f"{url}: {error}. Check the URL.") from error
+    return fs, str(inner)
 
 
 class ByteStream:
@@ -354,9 +383,17 @@ def facts(path: str) -> FileFacts:
 
     Raises:
         UnreadableError: the file is not there.
+        StoreError: the object store that holds it cannot be asked.
     """
+    version: object
     try:
-        if is_url(path):
+        if is_store(path):
+            home, name = split(path)
+            entry = open_store(home).entry(name)
+            if entry is None:
+                raise UnreadableError(f"{path}: nothing is there. Check the URL.")
+            size, version = entry.size, entry.tag
+        elif is_url(path):
             import fsspec  # noqa: PLC0415 - only for URLs
 
             fs, inner = fsspec.core.url_to_fs(path)

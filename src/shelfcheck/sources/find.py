@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, get_args
 
 from shelfcheck import schema
 from shelfcheck.config import SourceFormat
-from shelfcheck.errors import MissingExtraError, SourceError
+from shelfcheck.errors import SourceError
 from shelfcheck.sources import pds
 from shelfcheck.sources.base import Source
 from shelfcheck.sources.categories import normalise_name
@@ -18,6 +18,7 @@ from shelfcheck.sources.detect import LABELLED, detect, has_data_name
 from shelfcheck.sources.files import (
     UnreadableError,
     facts,
+    open_files,
     read_errors,
     reason_of,
 )
@@ -127,10 +128,8 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _expand_url(spec: str) -> Iterator[_Found]:
-    import fsspec  # noqa: PLC0415 - only for URLs
-
     try:
-        fs, inner = fsspec.core.url_to_fs(spec)
+        fs, inner = open_files(spec)
         if _GLOB & set(inner) and not spec.startswith(("http:", "https:")):
             paths, named = [path for path in fs.glob(inner) if fs.isfile(path)], False
         elif not spec.startswith(("http:", "https:")) and fs.isdir(inner):
@@ -138,10 +137,6 @@ def _expand_url(spec: str) -> Iterator[_Found]:
         else:
             yield _Found(spec, named=True)
             return
-    except ImportError as error:
-        if spec.startswith("s3:"):
-            raise MissingExtraError(f"Reading {spec}", "aws") from error
-        raise SourceError(f"{spec}: {error}. You can fix this by installing that package.") from error
     except read_errors() as error:
         raise SourceError(f"{spec}: cannot be listed: {reason_of(error)}") from error
     if not paths:

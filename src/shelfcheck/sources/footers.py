@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from shelfcheck.errors import MissingExtraError, SourceError
+from shelfcheck.errors import SourceError
 from shelfcheck.schema import REVIEW_DATE, REVIEW_MONTH
-from shelfcheck.sources.files import read_errors, reason_of
+from shelfcheck.sources.files import open_files, read_errors, reason_of
 from shelfcheck.urls import is_url, local_path
 
 if TYPE_CHECKING:
@@ -70,26 +70,6 @@ def find_footers(place: str | Path) -> tuple[list[Footer], int]:
     return found
 
 
-def open_store(url: str) -> tuple[Any, str]:
-    """The fsspec file system of a URL, and the path in it.
-
-    Raises:
-        MissingExtraError: the client of the object store is not installed.
-        SourceError: no file system has this protocol.
-    """
-    import fsspec  # noqa: PLC0415 - only for URLs
-
-    try:
-        fs, inner = fsspec.core.url_to_fs(url)
-    except ImportError as error:
-        if url.startswith("s3:"):
-            raise MissingExtraError(f"Reading {url}", "aws") from error
-        raise SourceError(f"{url}: {error}. You can fix this by installing that package.") from error
-    except ValueError as error:
-        raise SourceError(f"{url}: {error}. Check the URL.") from error
-    return fs, inner
-
-
 def _is_parquet(path: str) -> bool:
     return path.lower().endswith((".parquet", ".pq"))
 
@@ -123,7 +103,7 @@ def _below(root: Path) -> Iterator[Path]:
 
 
 def _remote(url: str) -> tuple[list[Footer], int]:
-    fs, inner = open_store(url)
+    fs, inner = open_files(url)
     try:
         if _is_parquet(inner):
             sizes = {inner: int(fs.info(inner)["size"])}

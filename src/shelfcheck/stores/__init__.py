@@ -5,6 +5,16 @@ apart, `places` reads and writes single files wherever they are, `errors` puts f
 """
 
 from shelfcheck.stores.errors import AbsentError, ChangedError, StoreError
-from shelfcheck.stores.store import ANY, Blob, Entry, Store, open_store
+from shelfcheck.stores.store import ANY, Blob, Entry, Store, open_store, split
 
-__all__ = ["ANY", "AbsentError", "Blob", "ChangedError", "Entry", "Store", "StoreError", "open_store"]
+__all__ = [
+    "ANY",
+    "AbsentError",
+    "Blob",
+    "ChangedError",
+    "Entry",
+    "Store",
+    "StoreError",
+    "open_store",
+    "split",
+]

@@ -25,6 +25,8 @@ _PASSING_CLASSES: Final = frozenset(
         ("ServiceResponseError", "azure"), ("IncompleteReadError", "asyncio"),
     }
 )  # fmt: skip
+_STATUS: Final = {("HttpError", "gcsfs"): "code", ("ClientResponseError", "aiohttp"): "status"}
+"""Class and top module of an error -> its attribute that is the status of the store's answer."""
 _NO_CREDENTIALS: Final = frozenset(
     {"NoCredentialsError", "PartialCredentialsError", "ProfileNotFound", "DefaultCredentialsError"}
 )
@@ -52,10 +54,10 @@ def code_of(error: BaseException) -> tuple[str, int]:
             status = (response.get("ResponseMetadata") or {}).get("HTTPStatusCode")
             code = str(told.get("Code") or "")
             return code, int(status or (code if code.isdecimal() else 0))
-        for name in ("status_code", "status", "code"):
-            status = getattr(one, name, None)
-            if isinstance(status, int):
-                return str(getattr(one, "error_code", None) or ""), status
+        name = _STATUS.get((type(one).__name__, type(one).__module__.partition(".")[0]), "status_code")
+        status = getattr(one, name, None)  # `status_code` is what all of Azure's errors have
+        if isinstance(status, int):
+            return str(getattr(one, "error_code", None) or ""), status
     return "", 0
 
 
@@ -66,13 +68,12 @@ def is_passing(error: BaseException) -> bool:
         return code in _PASSING_CODES or status in _PASSING_STATUS
     if isinstance(error, FileNotFoundError | PermissionError | FileExistsError):
         return False
-    for one in _chain(error):
-        if isinstance(one, ConnectionError | TimeoutError):
-            return True
-        kinds = {(kind.__name__, kind.__module__.partition(".")[0]) for kind in type(one).__mro__}
-        if kinds & _PASSING_CLASSES:
-            return True
-    return False
+    return any(_is_broken_connection(one) for one in _chain(error))
+
+
+def _is_broken_connection(error: BaseException) -> bool:
+    kinds = {(kind.__name__, kind.__module__.partition(".")[0]) for kind in type(error).__mro__}
+    return isinstance(error, ConnectionError | TimeoutError) or bool(kinds & _PASSING_CLASSES)
 
 
 def is_absent(error: BaseException) -> bool:

@@ -38,6 +38,7 @@ class LooseFiles:
     def file(self, name: str) -> Path:
         """A file as it stands in the store now; not there where it is not there."""
         path = self._root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
         found = self._store.get(name)
         self._tags[name] = None if found is None else found.tag
         if found is None:
@@ -46,7 +47,6 @@ class LooseFiles:
         with contextlib.suppress(OSError):
             if path.read_bytes() == found.data:
                 return path
-        path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, found.data)
         return path
 

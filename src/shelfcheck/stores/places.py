@@ -43,7 +43,7 @@ def writing_to(place: str | Path, progress: Progress | None = None) -> Iterator[
             aside.unlink(missing_ok=True)
         return
     store, last = _store_of(name)
-    store.size(last)  # a bucket that is not there, or denied, is told before the work
+    store.entry(last)  # a bucket that is not there, or denied, is told before the work
     with tempfile.TemporaryDirectory(prefix="shelfcheck-") as made:
         aside = Path(made) / last
         yield aside
@@ -63,7 +63,7 @@ def folder_to(place: str | Path, progress: Progress | None = None) -> Iterator[P
     if not is_store(name):
         raise UsageError(f"{name}: cannot be written to. Name a local path, or an s3://, gs:// or az:// URL.")
     store = open_store(name)
-    store.size("any")
+    store.entry("any")  # as there
     with tempfile.TemporaryDirectory(prefix="shelfcheck-") as made:
         yield Path(made)
         names = sorted(path.relative_to(made).as_posix() for path in Path(made).rglob("*") if path.is_file())
@@ -82,10 +82,10 @@ def brought_here(place: str | Path, progress: Progress | None = None) -> Iterato
         yield Path(local_path(name))
         return
     store, last = _store_of(name)
-    size = store.size(last)
+    found = store.entry(last)
     with tempfile.TemporaryDirectory(prefix="shelfcheck-") as made:
-        if size is not None:
-            download(store, "", [StoredFile(last, size)], Path(made), progress, f"Fetching {last}")
+        if found is not None:
+            download(store, "", [StoredFile(last, found.size)], Path(made), progress, f"Fetching {last}")
         yield Path(made) / last
 
 

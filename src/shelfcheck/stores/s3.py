@@ -45,7 +45,7 @@ class S3Store(Store):
 
     def __init__(self, url: str, fs: Any, root: str) -> None:
         super().__init__(url, fs, root)
-        self._bucket, _, prefix = self._root.partition("/")
+        self._bucket, _, prefix = self.root.partition("/")
         self._prefix = f"{prefix}/" if prefix else ""
 
     def _call(self, method: str, **arguments: Any) -> dict[str, Any]:
@@ -84,6 +84,10 @@ class S3Store(Store):
         answer = self._call("put_object", Key=self._key(path), Body=data, **condition)
         return str(answer["ETag"]).strip('"')
 
+    def _entry(self, path: str) -> Entry:
+        answer = self._call("head_object", Key=self._key(path))
+        return Entry(int(answer["ContentLength"]), str(answer["ETag"]).strip('"'), answer["LastModified"])
+
     def _delete(self, paths: list[str]) -> None:
         wanted = {"Objects": [{"Key": self._key(path)} for path in paths], "Quiet": True}
         answer = self._call("delete_objects", Delete=wanted)
@@ -107,14 +111,6 @@ class S3Store(Store):
             if not answer.get("IsTruncated"):
                 return found
             more = {"ContinuationToken": answer["NextContinuationToken"]}
-
-    def size(self, name: str) -> int | None:
-        """Bytes of an object, None where there is none."""
-        try:
-            answer = self.asked(name, lambda: self._call("head_object", Key=f"{self._prefix}{name}"))
-        except AbsentError:
-            return None
-        return int(answer["ContentLength"])
 
     def upload_jobs(self, file: Path, name: str) -> list[Callable[[], int]]:
         """What to do to upload a file: one request, or one a part."""
@@ -192,7 +188,8 @@ class _InParts:
             self._ask("complete_multipart_upload", UploadId=self._upload, MultipartUpload={"Parts": parts})
         except (AbsentError, ChangedError):
             # The answer was lost, and the upload is known no more because it was completed.
-            if self._store.size(self._name) != self._size:
+            found = self._store.entry(self._name)
+            if found is None or found.size != self._size:
                 raise
 
     def _ask(self, method: str, **arguments: Any) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from shelfcheck.stores.retry import Retrying, attempts_of
 from shelfcheck.urls import STORE_EXTRAS, is_store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
 PART_BYTES: Final = 16 << 20  # of a part of a large object, up or down
@@ -71,6 +71,7 @@ class Store:
 
     Attributes:
         url: of the folder, without a `/` at its end.
+        root: its path as fsspec knows it: bucket and prefix.
         retrying: sends its requests.
     """
 
@@ -78,7 +79,7 @@ class Store:
         self.url = url.rstrip("/")
         self.retrying = Retrying()
         self._fs = fs
-        self._root = root.rstrip("/")
+        self.root = root.rstrip("/")
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.url!r})"
@@ -163,10 +164,10 @@ class Store:
 
         return self.asked(name, request)
 
-    def size(self, name: str) -> int | None:
-        """Bytes of an object, None where there is none."""
+    def entry(self, name: str) -> Entry | None:
+        """What a listing would say of an object, None where there is none."""
         try:
-            return self.asked(name, lambda: int(self._fs.info(self._path(name), refresh=True)["size"]))
+            return self.asked(name, lambda: self._entry(self._path(name)))
         except AbsentError:
             return None
 
@@ -186,14 +187,25 @@ class Store:
         """Give up uploads in parts that were never finished, where `is_leftover` says so; tells how many."""
         return 0  # these stores forget them by themselves: in a week
 
-    @contextlib.contextmanager
-    def opened(self, name: str, block_bytes: int = 8 << 20) -> Iterator[io.BufferedIOBase]:
-        """An object as a file to read from, in ranges that are retried one by one."""
-        size = self.size(name)
-        if size is None:
+    def open(self, name: str, block_bytes: int = 8 << 20) -> io.BufferedReader:
+        """An object as a file to read from, in ranges that are retried one by one.
+
+        Raises:
+            AbsentError: there is no such object.
+            StoreError: the store cannot be asked.
+        """
+        found = self.entry(name)
+        if found is None:
             raise AbsentError(f"{self.where(name)}: nothing is there. Check the URL.")
-        with io.BufferedReader(_Ranged(self, name, size), block_bytes) as file:
-            yield file
+        return io.BufferedReader(_Ranged(self, name, found.size), block_bytes)
+
+    @property
+    def files(self) -> Any:
+        """The client of the store, each of whose calls is retried and its errors put into words.
+
+        Its paths are those of fsspec, which begin with the bucket; `root` is that of this folder.
+        """
+        return _Client(self)
 
     # How
 
@@ -212,7 +224,7 @@ class Store:
             raise told(where, error, attempts_of(error)) from error
 
     def _path(self, name: str) -> str:
-        return f"{self._root}/{name}" if name else self._root
+        return f"{self.root}/{name}" if name else self.root
 
     def _get(self, path: str) -> Blob:
         tag = self._tag(
@@ -237,16 +249,32 @@ class Store:
     def _delete(self, paths: list[str]) -> None:
         self._fs.rm(paths)
 
+    def _entry(self, path: str) -> Entry:
+        self._fs.invalidate_cache()
+        info = self._fs.info(path)
+        if info.get("type") == "directory":
+            raise FileNotFoundError(path)
+        return Entry(int(info["size"] or 0), _tag_of(info), _written(info))
+
     def _list(self, prefix: str) -> dict[str, Entry]:
         self._fs.invalidate_cache()
         found = self._fs.find(self._path(prefix).rstrip("/"), detail=True)
         return {
-            path[len(self._root) + 1 :]: Entry(int(info["size"] or 0), _tag_of(info), _written(info))
+            path[len(self.root) + 1 :]: Entry(int(info["size"] or 0), _tag_of(info), _written(info))
             for path, info in found.items()
         }
 
     def _read(self, path: str, start: int, end: int) -> bytes:
         return bytes(self._fs.cat_file(path, start=start, end=end))
+
+
+class _Client:
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        call = getattr(self._store._fs, name)
+        return lambda *given, **named: self._store.asked("", functools.partial(call, *given, **named))
 
 
 class _Ranged(io.RawIOBase):

@@ -28,7 +28,7 @@ class Fault:
     """What happens to requests.
 
     Attributes:
-        kind: `slow_down`: a 503; `error`: a 500; `reset`: the connection breaks before the server hears of it;
+        kind: `slow_down`: a 503; `error`: a 500; `reset`: the connection breaks before the server hears;
             `lost_answer`: after the server has done it; `truncated`: in the middle of the answer's body;
             `late`: it takes `seconds`.
         applies: told method, path with query, and how many requests came before.

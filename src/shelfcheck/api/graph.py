@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from shelfcheck import pipeline
 from shelfcheck.api._shared import run_targets
 from shelfcheck.errors import UsageError
 from shelfcheck.progress import NullProgress
+from shelfcheck.remote_workspace import open_workspace
 from shelfcheck.settings_file import resolve
-from shelfcheck.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     import pyarrow as pa
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from shelfcheck.graph.store import Graph
     from shelfcheck.progress import Progress
     from shelfcheck.stages import StageResult
+    from shelfcheck.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def graph_build(
     """
     from shelfcheck.graph import store  # noqa: PLC0415 - loads pyarrow
     from shelfcheck.graph.predictions import add_predictions  # noqa: PLC0415
+    from shelfcheck.stores.places import brought_here  # noqa: PLC0415
 
     if (predictions is None) != (name is None):
         raise UsageError("Predictions need a name for their model, and a name needs predictions (--as NAME).")
@@ -86,7 +88,8 @@ def graph_build(
         force=force,
     ).stages[-1]
     settings = resolve(config, overrides, workspace).settings
-    home, told = Workspace(workspace), progress or NullProgress()
+    home, told = open_workspace(workspace), progress or NullProgress()
+    home.told = told
     added, left_out = [], {}
     with home.locked():
         graph = store.open_graph(home)
@@ -103,7 +106,8 @@ def graph_build(
         else:
             left_out[store.OUT_OF_FOLD_MODEL] = why_not
         if predictions is not None and name is not None:
-            added.append(add_predictions(home, graph, Path(predictions), name, settings, told))
+            with brought_here(predictions, told) as file:
+                added.append(add_predictions(home, graph, file, name, settings, told))
         graph = store.open_graph(home)
         for model in store.prediction_manifests(home):
             if model not in graph.models and model not in left_out:
@@ -165,7 +169,7 @@ def graph_query(
         if server is not None or for_neptune:
             raise UsageError("A question by name is answered from the tables: leave out --server.")
         settings = resolve(config, overrides, workspace).settings
-        return _asked_by_name(Workspace(workspace), question, parameters or {}, settings, told)
+        return _asked_by_name(open_workspace(workspace), question, parameters or {}, settings, told)
     if cypher is None:
         raise AssertionError  # one of both is given
     from shelfcheck.graph.reading import refuse_writes  # noqa: PLC0415 - loads pyarrow
@@ -194,7 +198,7 @@ def graph_query(
     from shelfcheck.graph.index import GraphIndex, ensure_index  # noqa: PLC0415
     from shelfcheck.graph.store import open_graph  # noqa: PLC0415
 
-    home = Workspace(workspace)
+    home = open_workspace(workspace)
     home.told = progress or NullProgress()
     settings = resolve(config, overrides, workspace).settings
     memory, threads = settings.graph.index_memory, settings.run.threads
@@ -217,7 +221,7 @@ def _asked_by_name(
 
 
 def _why_no_out_of_fold(workspace: Workspace) -> str | None:
-    made_by = f"make them with: shelfcheck audit misplaced_reviews --workspace {workspace.root}"
+    made_by = f"make them with: shelfcheck audit misplaced_reviews --workspace {workspace.place}"
     predicted = workspace.manifest(pipeline.OUT_OF_FOLD)
     if predicted is None:
         return f"there are none; {made_by}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from shelfcheck.errors import UsageError
 from shelfcheck.progress import NullProgress
-from shelfcheck.workspace import Workspace
+from shelfcheck.remote_workspace import open_workspace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def graph_export(
     from shelfcheck.graph.store import open_graph  # noqa: PLC0415
 
     return export_graph(
-        open_graph(Workspace(workspace)),
+        open_graph(open_workspace(workspace)),
         output,
         to,
         progress or NullProgress(),
@@ -130,7 +130,7 @@ def graph_load(
     from shelfcheck.graph.store import open_graph  # noqa: PLC0415
 
     return load_bolt(
-        open_graph(Workspace(workspace)),
+        open_graph(open_workspace(workspace)),
         to,
         told,
         user=user,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,14 +11,19 @@ from shelfcheck import pipeline
 from shelfcheck.api.graph import graph_build
 from shelfcheck.errors import UsageError
 from shelfcheck.progress import NullProgress
+from shelfcheck.remote_workspace import open_workspace
 from shelfcheck.settings_file import resolve
-from shelfcheck.workspace import Workspace, write_atomically
+from shelfcheck.stores.places import writing_to
+from shelfcheck.urls import is_store
+from shelfcheck.workspace import write_atomically
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shelfcheck.graph.picture import Picture
     from shelfcheck.progress import Progress
+    from shelfcheck.workspace import Workspace
+    from shelfcheck.workspace import Workspace
 
 ENDINGS: Final = ("html", "svg", "png")
 DEFAULT_LIMIT: Final = 500
@@ -30,13 +34,15 @@ class GraphPicture:
     """What `graph_show` drew.
 
     Attributes:
-        file: the page or picture.
+        file: the page or picture, on the local disk while the process runs.
+        place: its path or URL.
         picture: what is on it, with its counts.
         told: how things were pooled or left out, in sentences.
         seconds: of reading, of the layout, of writing.
     """
 
     file: Path
+    place: str
     picture: Picture
     told: tuple[str, ...]
     seconds: dict[str, float]
@@ -66,8 +72,8 @@ def graph_show(  # noqa: PLR0917 - the command's options
         model: whose predictions, by the name in the graph; `out_of_fold` when not set.
         min_confidence: of predictions that differ from the catalogue, 0..1.
         limit: most nodes, of all categories most links; what is beyond is pooled and counted.
-        output: where to write, `.html`, `.svg` or `.png` (which needs shelfcheck[graph]); in the workspace,
-            as `graph.html`, `graph-category-NAME.html` or `graph-product-ID.html`, when not set.
+        output: path or URL to write, `.html`, `.svg` or `.png` (which needs shelfcheck[graph]); in the
+            workspace, as `graph.html`, `graph-category-NAME.html` or `graph-product-ID.html`, when not set.
         config: as for `run`.
         overrides: as for `run`.
         progress: as for `run`.
@@ -79,6 +85,7 @@ def graph_show(  # noqa: PLR0917 - the command's options
     from shelfcheck.graph.picture.model import MOST_NODES  # noqa: PLC0415
     from shelfcheck.graph.store import OUT_OF_FOLD_MODEL, open_graph  # noqa: PLC0415 - loads pyarrow
     from shelfcheck.report import graph_links, graph_words  # noqa: PLC0415 - loads Jinja
+    from shelfcheck.report.graph_page import render_graph  # noqa: PLC0415
 
     if category is not None and product is not None:
         raise UsageError("A picture is of a category or of a product; give one of --category, --product.")
@@ -96,45 +103,44 @@ def graph_show(  # noqa: PLR0917 - the command's options
         from shelfcheck.report.graph_png import load_renderer  # noqa: PLC0415
 
         load_renderer()  # before any work is done
+    told = progress or NullProgress()
     graph_build(workspace, config=config, overrides=overrides, progress=progress)
-    home = Workspace(workspace)
+    home = open_workspace(workspace)
+    home.told = told
     settings = resolve(config, overrides, workspace).settings
     request = Request(category, product, model or OUT_OF_FOLD_MODEL, min_confidence, limit)
     prepared = home.path(pipeline.PREPARED, made_by=f"shelfcheck prepare --workspace {workspace}")
-    picture = draw(open_graph(home), prepared, request, settings, progress or NullProgress())
-    file = home.root / graph_links.page_name(request) if output is None else Path(output)
+    picture = draw(open_graph(home), prepared, request, settings, told)
     start = time.perf_counter()
-    _write(picture, file, ending, home)
+    if output is None:
+        name = graph_links.page_name(request)
+        page = render_graph(picture, graph_links.links_of(home, request))
+        with home.locked():
+            home.write(name, page)
+        file, size = f"{home.place}/{name}", len(page.encode())
+    else:
+        file, size = str(output), _write(picture, home, output, ending, told)
     seconds = picture.seconds | {"write": time.perf_counter() - start}
-    return GraphPicture(file, picture, tuple(graph_words.pooled_of(picture)), seconds)
+    return GraphPicture(file, size, picture, tuple(graph_words.pooled_of(picture)), seconds)
 
 
-def _write(picture: Picture, file: Path, ending: str, home: Workspace) -> None:
-    """Write the file, whole or not at all."""
-    if not file.parent.is_dir():
-        raise UsageError(f"{file}: there is no folder {file.parent}. Make it, or name another with --output.")
+def _write(picture: Picture, home: Workspace, output: str | Path, ending: str, told: Progress) -> int:
+    """Write a file, whole or not at all; returns its bytes."""
+    from shelfcheck.report.graph_links import links_of  # noqa: PLC0415
+    from shelfcheck.report.graph_page import render_graph  # noqa: PLC0415
+    from shelfcheck.report.graph_png import to_png  # noqa: PLC0415
+    from shelfcheck.report.graph_svg import alone  # noqa: PLC0415
+    from shelfcheck.stores.places import writing_to  # noqa: PLC0415
+
+    if ending == "html":
+        made = render_graph(picture, links_of(home, picture.request, output)).encode()
+    else:
+        made = to_png(alone(picture)) if ending == "png" else alone(picture).encode()
     try:
-        if ending == "html":
-            from shelfcheck.report.graph_links import links_of  # noqa: PLC0415
-            from shelfcheck.report.graph_page import render_graph  # noqa: PLC0415
-
-            write_atomically(file, render_graph(picture, links_of(home, picture.request, file)))
-            return
-        from shelfcheck.report.graph_svg import alone  # noqa: PLC0415
-
-        drawing = alone(picture)
-        if ending == "svg":
-            write_atomically(file, drawing)
-            return
-        from shelfcheck.report.graph_png import to_png  # noqa: PLC0415
-
-        temporary = file.with_name(f".{file.name}.{uuid.uuid4().hex[:8]}.tmp")
-        try:
-            temporary.write_bytes(to_png(drawing))
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with writing_to(output, told) as aside:
+            aside.write_bytes(made)
     except OSError as error:
         raise UsageError(
-            f"{file}: cannot be written: {error.strerror}. Name another with --output."
+            f"{output}: cannot be written: {error.strerror}. Name another with --output."
         ) from error
+    return len(made)

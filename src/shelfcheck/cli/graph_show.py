@@ -63,9 +63,8 @@ def show(
     searched, filtered by confidence and used by keyboard, and leads on to the report. An .svg or .png is a
     still picture for a document; .png needs: pip install 'shelfcheck[graph]'
     """
-    arguments = job.arguments
     with job.progress() as progress:
-        given = arguments(progress)
+        given = job.arguments(progress)
         given.pop("force")  # always drawn anew
         found = api.graph_show(
             job.workspace, category, product, model, min_confidence, limit, output, **given
@@ -77,16 +76,16 @@ def show(
         show_table("", ("", ""), rows, numeric=[1])
         for sentence in found.told:
             click.echo(sentence)
-        click.echo(f"Picture: {found.file}")
+        click.echo(f"Picture: {found.place}")
     if open_it:
-        click.launch(str(found.file))
+        click.launch(found.file)
 
 
 def _json(found: GraphPicture) -> dict[str, object]:
     picture = found.picture
     return {
-        "file": str(found.file),
-        "bytes": found.file.stat().st_size,
+        "file": found.place,
+        "bytes": found.bytes,
         "level": picture.request.level,
         "model": picture.request.model,
         "title": picture.title,

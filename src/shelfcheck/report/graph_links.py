@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from shelfcheck.graph.picture.model import Request
 from shelfcheck.graph.store import OUT_OF_FOLD_MODEL
 from shelfcheck.report.inputs import DECLINING_PRODUCTS, MISCATEGORISED_PRODUCTS, MISPLACED_REVIEWS
+from shelfcheck.urls import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from shelfcheck.workspace import Workspace
 
 REPORT_PAGE: Final = "report.html"
+_FINDINGS: Final = "findings.parquet"
 _ANCHORS: Final = (
     (MISPLACED_REVIEWS, "review_id", "review", "Misplaced review {rank} in the report"),
     (MISCATEGORISED_PRODUCTS, "product_id", "product", "Miscategorised product {rank} in the report"),
@@ -39,17 +41,16 @@ class Links:
     Attributes:
         workspace: as it stands in commands.
         request: of the picture.
-        folder: where pictures of this workspace lie.
-        page: where the picture will lie.
+        reach: the way from the folder of the page to that of the workspace, as an address, empty or with a `/`
+            at its end; None where there is none.
+        standing: pages that stand in the workspace: pictures and the report.
         evidence: column of an id and id -> text and anchor in the report.
-        report: where the report lies.
     """
 
     workspace: str
     request: Request
-    folder: Path
-    page: Path
-    report: Path
+    reach: str | None = ""
+    standing: frozenset[str] = frozenset()
     evidence: Mapping[tuple[str, str], tuple[tuple[str, str], ...]] = field(default_factory=dict)
 
     def of(self, node: Node) -> list[tuple[str, str]]:
@@ -59,14 +60,11 @@ class Links:
             if column == "review_id" and node.kind != "review":
                 continue
             for text, anchor in self.evidence.get((column, str(node.about.get(column))), ()):
-                found.append((text, f"{self._relative(self.report)}#{anchor}"))
+                found.append((text, f"{self.reach}{REPORT_PAGE}#{anchor}"))
         asked = self.deeper(node)
-        if asked is not None:
-            page = self.folder / page_name(asked)
-            if page.is_file() and page != self.page:
-                found.append(
-                    (f"Picture of this {'category' if asked.category else 'product'}", self._relative(page))
-                )
+        if asked is not None and page_name(asked) in self.standing:
+            noun = "category" if asked.category is not None else "product"
+            found.append((f"Picture of this {noun}", f"{self.reach}{page_name(asked)}"))
         return found
 
     def command(self, node: Node) -> str:
@@ -84,8 +82,12 @@ class Links:
 
     def overview(self) -> str:
         """Address of the picture of all categories; empty where there is none, or this is it."""
-        page = self.folder / page_name(Request(model=self.request.model))
-        return self._relative(page) if self.request.level != "categories" and page.is_file() else ""
+        page = page_name(Request(model=self.request.model))
+        return f"{self.reach}{page}" if self.request.level != "categories" and page in self.standing else ""
+
+    def report(self) -> str:
+        """Address of the report; empty where there is none."""
+        return f"{self.reach}{REPORT_PAGE}" if REPORT_PAGE in self.standing else ""
 
     def deeper(self, node: Node) -> Request | None:
         """The picture of a node; None where this is it, or there is none."""
@@ -96,30 +98,53 @@ class Links:
             return Request(product=product, model=model)
         return None
 
-    def _relative(self, target: Path) -> str:
-        return quote(Path(os.path.relpath(target, self.page.parent)).as_posix())
 
-
-def links_of(workspace: Workspace, request: Request, page: Path) -> Links:
+def links_of(workspace: Workspace, request: Request, page: str | Path | None = None) -> Links:
     """What stands in a workspace for a picture to lead to.
 
     The report's anchors count where it was made from the findings that stand: their ranks are its anchors.
+
+    Args:
+        workspace: the workspace.
+        request: of the picture.
+        page: where the picture will lie; at the top of the workspace when None.
     """
-    report = workspace.root / REPORT_PAGE
-    manifest = workspace.manifest("report")
+    reach = _reach(workspace, page)
+    if reach is None:
+        return Links(workspace.place, request, None)
+    standing = _standing(workspace, request)
     evidence: dict[tuple[str, str], tuple[tuple[str, str], ...]] = {}
-    if report.is_file() and manifest is not None:
+    manifest = workspace.manifest("report") if REPORT_PAGE in standing else None
+    if manifest is not None:
         limit = int(manifest.settings.get("report.max_findings", 0))
         for kind, column, anchor, text in _ANCHORS:
             found = workspace.manifest(kind)
             if found is None or manifest.inputs.get(kind) != found.fingerprint:
                 continue
-            findings = workspace.root / kind / found.folder / "findings.parquet"
-            for rank, key in _ranked(findings, column, limit):
+            folder = workspace.path(kind, made_by=f"shelfcheck audit {kind}", only=[_FINDINGS])
+            for rank, key in _ranked(folder / _FINDINGS, column, limit):
                 known = evidence.get((column, key), ())
                 evidence[column, key] = (*known, (text.format(rank=rank), f"{anchor}-{rank}"))
-    return Links(
-        str(workspace.root), request, workspace.root.resolve(), page.resolve(), report.resolve(), evidence
+    return Links(workspace.place, request, reach, standing, evidence)
+
+
+def _reach(workspace: Workspace, page: str | Path | None) -> str | None:
+    if page is None:
+        return ""
+    if is_url(workspace.place) or is_url(str(page)):
+        return None
+    way = os.path.relpath(workspace.root.resolve(), Path(page).resolve().parent)
+    return "" if way == "." else quote(f"{Path(way).as_posix()}/")
+
+
+def _standing(workspace: Workspace, request: Request) -> frozenset[str]:
+    if is_url(workspace.place):  # each is asked for: of pictures only the one that leads back
+        asked = (REPORT_PAGE, page_name(Request(model=request.model)))
+        return frozenset(name for name in asked if workspace.stamp(name) is not None)
+    return frozenset(
+        path.name
+        for path in (*workspace.root.glob("graph*.html"), workspace.root / REPORT_PAGE)
+        if path.is_file()
     )
 
 

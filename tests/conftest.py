@@ -41,5 +41,7 @@ def spark_settings() -> Iterator[SparkSettings]:
     spark = pytest.importorskip("shelfcheck.engines.spark", reason="needs the extra spark")
     from shelfcheck.config import SparkSettings
 
-    yield SparkSettings(master="local[2]", memory="1g", partitions=4)
+    # For a minute's work, the time to compile it well does not come back.
+    java = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
+    yield SparkSettings(master="local[2]", memory="1g", conf=java)
     spark.Spark.stop()

@@ -154,3 +154,10 @@ def test_tables_get_other_names() -> None:
     assert spell("SELECT i FROM t JOIN u USING (i)", "duckdb", {"t": "reviews"}).split() == (
         ["SELECT", "i", "FROM", "reviews", "JOIN", "u", "USING", "(i)"]
     )
+
+
+def test_golden_files_are_up_to_date() -> None:
+    from spelled import GOLDEN, statements, text
+
+    found = {path.stem: path.read_text(encoding="utf-8") for path in GOLDEN.glob("*.sql")}
+    assert found == {name: text(of) for name, of in statements().items()}, "see tests/engines/spelled.py"

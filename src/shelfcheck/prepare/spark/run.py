@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shelfcheck import schema
+from shelfcheck.engines import executor
 from shelfcheck.errors import WorkspaceError
 from shelfcheck.interrupts import deferred
 from shelfcheck.prepare.limits import RejectedLimit
@@ -43,11 +44,12 @@ if TYPE_CHECKING:
     from shelfcheck.progress import Progress
     from shelfcheck.sources import Source
 
-_MARKER: Final = "here"
+LEAST_BUDGET: Final = 16 * 10**6
+"""Bytes of rows that may wait in a task for others of their month, however small `run.memory_limit` is."""
 _WRITTEN_SCHEMA: Final = pa.schema([("task", pa.int64()), ("report", pa.string())])
 
 # Which task writes a row that falls, or that gets a number behind its id.
-_FALLS_BY_TASK: Final = """
+FALLS_BY_TASK: Final = """
     SELECT p.task, c.ordinal, c.rule, c.occurrence
     FROM changed c
     JOIN keys k ON k.ordinal = c.ordinal
@@ -83,9 +85,9 @@ def prepare_on_spark(
         raise WorkspaceError(f"{out / 'reviews'}: there already. Name an empty folder, or remove it first.")
     staging = out / ".staging"
     shutil.rmtree(staging, ignore_errors=True)
-    for folder in (staging, out / "reviews", out / "rejected"):
+    for folder in (out / "reviews", out / "rejected"):
         folder.mkdir(parents=True)
-    (staging / _MARKER).touch()
+    executor.mark(staging)
     try:
         with Spark(settings.spark, progress) as spark:
             return _prepare(spark, sources, out, staging, settings)
@@ -139,12 +141,11 @@ def _stage(
     spark: Spark, pieces: Sequence[Piece], staging: Path, settings: Settings, bounds: LengthBounds | None
 ) -> list[Report]:
     """First pass: the report of each piece, in order."""
-    budget = max(memory_bytes(settings) // 16, 16 * 10**6)
+    budget = max(memory_bytes(settings) // 16, LEAST_BUDGET)
     sent = spark.broadcast(list(pieces))
 
     def work(number: int) -> Iterator[pa.RecordBatch]:
-        _one_thread()
-        _check_reach(staging)
+        executor.begin(staging)
         report = stage(sent.value[number], number, staging, settings, bounds=bounds, budget=budget)
         yield pa.record_batch([pa.array([report.to_json()])], schema=REPORT_SCHEMA)
 
@@ -178,7 +179,7 @@ def _write(
     starts = [start for report in reports for start in report.starts]
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        _one_thread()
+        executor.begin(staging)
         rows = pa.Table.from_batches(list(batches), FALLS_SCHEMA)
         number = rows["task"][0].as_py()  # every partition is one task
         done = write_parts(
@@ -187,7 +188,7 @@ def _write(
         columns = [pa.array([number]), pa.array([done.to_json()])]
         yield pa.record_batch(columns, schema=_WRITTEN_SCHEMA)
 
-    spread = spark.spread(spark.sql(_FALLS_BY_TASK), "task", len(tasks))
+    spread = spark.spread(spark.sql(FALLS_BY_TASK), "task", len(tasks))
     frame = spark.map_in_arrow(spread, work, _WRITTEN_SCHEMA)
     told = spark.collect(frame, "Writing", len(tasks)).sort_by("task")
     return [Written.from_json(text) for text in told["report"].to_pylist()]
@@ -263,17 +264,3 @@ def _tallies(
         for item, fallen in done.fallen.items():
             tallies[sources[item]].filtered.update(fallen)
     return tallies
-
-
-def _check_reach(staging: Path) -> None:
-    if not (staging / _MARKER).exists():
-        raise WorkspaceError(
-            f"{staging}: this executor does not reach it. On a cluster, the workspace must be on storage "
-            "that all machines share; see docs/how-to/run-on-spark.md."
-        )
-
-
-def _one_thread() -> None:
-    """An executor runs as many tasks as it has processors: Arrow needs no threads beside."""
-    pa.set_cpu_count(1)
-    pa.set_io_thread_count(1)

@@ -1,0 +1,43 @@
+"""The statements that run on both engines, as Spark gets them: kept in golden/, so that a change is seen.
+
+python tests/engines/spelled.py    # writes golden/ anew; read the difference before it is committed
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from shelfcheck.engines.sql import spell
+from shelfcheck.prepare import duplicates
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+def statements() -> dict[str, dict[str, str]]:
+    """File -> name of the statement -> as it is written, for DuckDB. A stage joins by a line."""
+    from shelfcheck.prepare.spark import run as prepare_run
+
+    return {
+        "prepare": {
+            "NO_FALLS": duplicates.NO_FALLS,
+            "SHORT": duplicates.SHORT,
+            "LONG": duplicates.LONG,
+            "REPEATED_IDS": duplicates.REPEATED_IDS,
+            "REPEATED_CONTENT": duplicates.REPEATED_CONTENT,
+            "RARE": duplicates.RARE,
+            "OCCURRENCES": duplicates.OCCURRENCES,
+            "FALLS_BY_ORDINAL": duplicates.FALLS_BY_ORDINAL,
+            "FALLS_BY_TASK": prepare_run.FALLS_BY_TASK,
+        },
+    }
+
+
+def text(of: dict[str, str]) -> str:
+    """A golden file: each statement as Spark gets it, under its name."""
+    return "\n".join(f"-- {name}\n{spell(sql)};\n" for name, sql in of.items())
+
+
+if __name__ == "__main__":
+    GOLDEN.mkdir(exist_ok=True)
+    for name, of in statements().items():
+        (GOLDEN / f"{name}.sql").write_text(text(of), encoding="utf-8")

@@ -1,0 +1,215 @@
+"""Equal results: each stage, run on DuckDB and on Spark over nasty and real data, publishes the same.
+
+A stage joins by a line in `STAGES`. What it cannot have equal by nature stands there too, with what is
+compared instead; everything else must be equal: Parquet row by row in order, JSON by value, other files by
+byte, and the counts of the manifest.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from nasty_reviews import write_nasty
+
+from shelfcheck.config import Settings, validate
+from shelfcheck.pipeline import run_stages
+from shelfcheck.prepare import iter_prepared, read_listing
+from shelfcheck.progress import NullProgress
+from shelfcheck.sources import find_sources
+from shelfcheck.workspace import Workspace
+
+pytest.importorskip("shelfcheck.engines.spark", reason="needs the extra spark")
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from shelfcheck.config import SparkSettings
+
+
+@dataclass(frozen=True)
+class Equality:
+    """What of a stage's folder differs by nature, and what must be equal of it all the same.
+
+    Attributes:
+        files: beginning of a path -> why it differs.
+        counts: of the manifest -> why they differ.
+        instead: name -> what is made of the folder and must be equal.
+    """
+
+    files: Mapping[str, str] = field(default_factory=dict)
+    counts: Mapping[str, str] = field(default_factory=dict)
+    instead: Mapping[str, Callable[[Path], Any]] = field(default_factory=dict)
+
+
+def reviews_in_order(folder: Path) -> pa.Table:
+    return pa.Table.from_batches(iter_prepared(folder))
+
+
+STAGES: dict[str, Equality] = {
+    "prepared": Equality(
+        files={
+            "reviews/": "Spark cuts months into files by rows, one machine by what its memory holds",
+            "months.json": "names these files and their bytes",
+            "keys/": "what a later run adds to; Spark reads all files",
+            "falls/": "as keys/",
+            "sources.json": "names keys/, and how rows were staged",
+        },
+        counts={"files": "as reviews/", "bytes": "as reviews/"},
+        instead={
+            "reviews": reviews_in_order,
+            "rows by month": lambda folder: read_listing(folder).rows_by_month(),
+        },
+    ),
+}
+
+# Stage, data, settings.
+CASES: list[tuple[str, str, dict[str, Any]]] = [
+    ("prepared", "nasty", {}),
+    (
+        "prepared",
+        "nasty",
+        {
+            "prepare.drop_duplicates": False,
+            "prepare.length_rule": "quantile",
+            "prepare.length_quantiles": [0.1, 0.9],
+            "prepare.marketplaces": ["US"],
+            "prepare.csv": True,
+        },
+    ),
+    (
+        "prepared",
+        "nasty",
+        {"prepare.length_rule": "sd", "prepare.min_category_share": 0.2, "text.stemmer": "english"},
+    ),
+    ("prepared", "real", {}),
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    folder = tmp_path_factory.mktemp("data")
+    return {"nasty": write_nasty(folder / "nasty"), "real": folder / "real"}
+
+
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cut as a large input would be: files into pieces, months into files, rows that wait for others."""
+    from shelfcheck.prepare.spark import months, pieces, run
+
+    monkeypatch.setattr(pieces, "SMALLEST", 8_000)
+    monkeypatch.setattr(months, "SMALLEST", 50)
+    monkeypatch.setattr(run, "LEAST_BUDGET", 30_000)
+    monkeypatch.setattr(run, "memory_bytes", lambda settings: 0)
+
+
+def settings_for(values: dict[str, Any], engine: str, spark: SparkSettings) -> Settings:
+    nested: dict[str, Any] = {
+        "prepare": {"max_rejected_share": 1.0},
+        "run": {"engine": engine, "threads": 2},
+        "spark": spark.model_dump(),
+    }
+    for key, value in values.items():
+        section, name = key.split(".", 1)
+        nested.setdefault(section, {})[name] = value
+    return validate(nested)
+
+
+def sources_of(data: Path, request: pytest.FixtureRequest) -> list[str]:
+    if data.name != "real":
+        return [str(data)]
+    raw = request.getfixturevalue("real_data") / "raw"
+    return [str(raw / "pds-parquet"), str(raw / "ucsd-2018")]
+
+
+def published(
+    stage: str, workspace: Path, sources: Sequence[str], settings: Settings
+) -> tuple[Path, dict[str, Any]]:
+    """The folder and the counts of a stage that was run, and, before it, what it needs on one machine."""
+    found = find_sources(sources, settings.source)
+    if stage != "prepared":
+        alone = settings.model_copy(update={"run": settings.run.model_copy(update={"engine": "duckdb"})})
+        run_stages(Workspace(workspace), alone, NullProgress(), ["prepared"], sources=found)
+    result = run_stages(Workspace(workspace), settings, NullProgress(), [stage], sources=found).stages[-1]
+    assert result.stage == stage
+    assert not result.fresh
+    return result.folder, result.counts
+
+
+def content(path: Path) -> object:
+    if path.suffix == ".parquet":
+        return pq.read_table(path)
+    if path.suffix == ".json":
+        return json.loads(path.read_text(encoding="utf-8"))
+    return path.read_bytes()
+
+
+def assert_equal(one: object, other: object, what: str) -> None:
+    if isinstance(one, pa.Table):
+        assert one.schema == other.schema, what  # type: ignore[attr-defined]
+        assert one.num_rows == other.num_rows, what  # type: ignore[attr-defined]
+        if not one.equals(other):
+            rows = zip(one.to_pylist(), other.to_pylist(), strict=True)  # type: ignore[attr-defined]
+            first = next(pair for pair in rows if pair[0] != pair[1])
+            pytest.fail(f"{what}: {first[0]} != {first[1]}")
+        return
+    assert one == other, what
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: " ".join([*case[:2], *case[2]]))
+def test_equal(
+    case: tuple[str, str, dict[str, Any]],
+    data: dict[str, Path],
+    tmp_path: Path,
+    spark_settings: SparkSettings,
+    request: pytest.FixtureRequest,
+) -> None:
+    stage, name, values = case
+    declared = STAGES[stage]
+    sources = sources_of(data[name], request)
+    folders, counts = {}, {}
+    for engine in ("duckdb", "spark"):
+        settings = settings_for(values, engine, spark_settings)
+        folders[engine], counts[engine] = published(stage, tmp_path / engine, sources, settings)
+    compared: dict[str, set[str]] = {
+        engine: {
+            path
+            for path in (file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+            if not path.startswith(tuple(declared.files))
+        }
+        for engine, folder in folders.items()
+    }
+    assert compared["duckdb"] == compared["spark"]
+    for path in sorted(compared["duckdb"]):
+        assert_equal(content(folders["duckdb"] / path), content(folders["spark"] / path), path)
+    for what, made in declared.instead.items():
+        assert_equal(made(folders["duckdb"]), made(folders["spark"]), what)
+    told = [{key: n for key, n in all_.items() if key not in declared.counts} for all_ in counts.values()]
+    assert told[0] == told[1]
+    assert told[0]
+    manifests = [Workspace(tmp_path / engine).manifest(stage) for engine in folders]
+    assert manifests[0].fingerprint == manifests[1].fingerprint  # type: ignore[union-attr]
+    shutil.rmtree(tmp_path)
+
+
+def test_the_nasty_data_is_cut(
+    data: dict[str, Path], tmp_path: Path, small_pieces: None, spark_settings: SparkSettings
+) -> None:
+    """What `test_equal` compares went through every way: pieces, files of a month, several batches of one."""
+    from shelfcheck.prepare.spark.pieces import cut
+
+    sources = find_sources([str(data["nasty"])], Settings().source)
+    pieces = cut(sources, 2)
+    assert any(item.reader.row_groups not in {None, (0, 7)} for piece in pieces for item in piece)
+    assert any(len(piece) > 2 for piece in pieces)
+    folder, _ = published(
+        "prepared", tmp_path, [str(data["nasty"])], settings_for({}, "spark", spark_settings)
+    )
+    assert len(list((folder / "reviews" / "review_month=2015-08").glob("*.parquet"))) > 2

@@ -12,7 +12,7 @@ from exchange_support import CATEGORIES, small_graph
 from shelfcheck.errors import UsageError
 from shelfcheck.graph import load_bolt as loading
 from shelfcheck.graph.bolt import ServerError
-from shelfcheck.graph.load_bolt import load_bolt, statement
+from shelfcheck.graph.load_bolt import load_bolt, removals, statement
 from shelfcheck.graph.neptune_lint import lacks
 from shelfcheck.graph.property_graph import EDGE_KINDS, NODE_KINDS, PREDICTED_KIND, tables
 from shelfcheck.graph.reference import QUESTIONS
@@ -53,12 +53,12 @@ def test_a_server_gets_the_graph_once_however_often_it_is_loaded(server, ask, tm
     expected = {table.name.removesuffix("-linear-1"): table.rows for table in tables(graph)}
     run, calls = loading._run, []
 
-    def failing(transaction, cypher, rows):
+    def failing(transaction, cypher, rows, load):
         """What a killed load leaves: some batches, and a transaction that was not ended."""
         calls.append(cypher)
         if len(calls) == 6:
             raise KeyboardInterrupt
-        return run(transaction, cypher, rows)
+        return run(transaction, cypher, rows, load)
 
     monkeypatch.setattr(loading, "_run", failing)
     with pytest.raises(KeyboardInterrupt):
@@ -118,6 +118,50 @@ def test_a_server_gets_the_graph_once_however_often_it_is_loaded(server, ask, tm
         load(graph, server, password="wrong")  # noqa: S106
 
 
+def test_a_load_that_replaces_removes_what_earlier_loads_wrote_and_nothing_else(bolt_server, tmp_path):
+    import neo4j
+
+    bolt_server.create_database("replaced")
+    before = small_graph(tmp_path / "before", reviews=60, models=("linear-1", "other"))
+    after = small_graph(tmp_path / "after", reviews=20)
+    with (
+        neo4j.GraphDatabase.driver(
+            bolt_server.address, auth=(bolt_server.user, bolt_server.password)
+        ) as driver,
+        driver.session(database="replaced") as session,
+    ):
+
+        def ask(cypher, **values):
+            return session.run(cypher, **values).data()
+
+        def keys():
+            edges = [*EDGE_KINDS, PREDICTED_KIND]
+            nodes = {kind.table: f"MATCH (n:{kind.label}) RETURN n.{kind.key} AS a" for kind in NODE_KINDS}
+            ends = {
+                kind.table: f"MATCH (a:{kind.start.label})-[e:{kind.type}]->(b:{kind.end.label}) "
+                f"RETURN a.{kind.start.key} AS a, b.{kind.end.key} AS b, e.model AS model"
+                for kind in edges
+            }
+            return {name: sorted(map(str, ask(cypher))) for name, cypher in (nodes | ends).items()}
+
+        load(after, bolt_server, database="replaced")
+        wanted = keys()
+        load(before, bolt_server, database="replaced")
+        ask("CREATE (:Review {review_id: 'mine'})")
+        assert load(after, bolt_server, database="replaced").removed == {}
+        mixed = keys()
+        assert all(len(mixed[name]) > len(wanted[name]) for name in ("reviews", "wrote", "predicted"))
+        told = load(after, bolt_server, database="replaced", replace=True, batch=7)
+        ours = keys()
+        assert ours["reviews"] == sorted([*wanted["reviews"], "{'a': 'mine'}"])  # no load wrote that one
+        assert ours | {"reviews": wanted["reviews"]} == wanted
+        assert told.removed["reviews"] == 40
+        assert told.removed["predicted"] > 0  # of the other model, on reviews that stay
+        assert not any(load(after, bolt_server, database="replaced", replace=True).removed.values())
+    with pytest.raises(UsageError, match="--replace"):
+        load(after, bolt_server, replace=True, only_predictions=True)
+
+
 def test_a_server_that_is_not_there_is_told(tmp_path):
     graph = small_graph(tmp_path / "graph", reviews=5)
     with socket.socket() as taken:  # bound, and not listening
@@ -130,5 +174,6 @@ def test_a_server_that_is_not_there_is_told(tmp_path):
 
 def test_neptune_would_understand_what_is_sent():
     kinds = (*NODE_KINDS, *EDGE_KINDS, PREDICTED_KIND)
-    sent = [statement(kind) for kind in kinds] + [question.cypher for question in QUESTIONS.values()]
+    sent = [statement(kind) for kind in kinds] + [one for kind in kinds for one in removals(kind)]
+    sent += [question.cypher for question in QUESTIONS.values()]
     assert not any(lacks(cypher) for cypher in sent)

@@ -65,6 +65,7 @@ def graph_load(
     *,
     models: Sequence[str] | None = None,
     only_predictions: bool = False,
+    replace: bool = False,
     user: str | None = None,
     password: str | None = None,
     database: str | None = None,
@@ -87,6 +88,7 @@ def graph_load(
         to: the address of a Bolt server, or `neptune`.
         models: whose predictions to load; None loads those of all.
         only_predictions: Bolt: load nothing else; the nodes are there from an earlier load.
+        replace: Bolt: remove what earlier loads wrote and this one did not.
         user: Bolt: None for a server that asks for none.
         password: Bolt: of that user.
         database: Bolt: None for the server's default.
@@ -138,5 +140,6 @@ def graph_load(
         database=database,
         models=models,
         only_predictions=only_predictions,
+        replace=replace,
         batch=batch,
     )

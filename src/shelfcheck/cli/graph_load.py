@@ -31,6 +31,11 @@ Examples:
     help="Bolt: load the predictions alone, to nodes that are there from an earlier load.",
 )
 @click.option(
+    "--replace",
+    is_flag=True,
+    help="Bolt: at the end, remove what earlier loads wrote and this one did not.",
+)
+@click.option(
     "--user",
     envvar="SHELFCHECK_GRAPH_USER",
     show_envvar=True,
@@ -69,8 +74,9 @@ def load(
     """Load the graph into a graph database.
 
     A Bolt server (Neo4j, Memgraph, ArcadeDB) gets it in batches, merged by key: a load may be repeated, adds
-    what is missing, brings up to date what is there, and removes nothing. Amazon Neptune loads it from S3:
-    the graph is exported there, the cluster's bulk loader is started and followed to its end.
+    what is missing, brings up to date what is there, and removes nothing without --replace. Amazon Neptune
+    loads it from S3: the graph is exported there, the cluster's bulk loader is started and followed to its
+    end.
     """
     from shelfcheck.cli.progress import ConsoleProgress  # noqa: PLC0415 - loads rich's bars
 
@@ -82,6 +88,9 @@ def load(
         options.print_json(told)
     elif "rows" in told:
         show("", ("table", "rows"), [(name, f"{n:,}") for name, n in told["rows"].items()], numeric=[1])
+        for name, n in told["removed"].items():
+            if n:
+                click.echo(f"Removed {n:,} of {name}.")
         for label in told["without_key"]:
             click.echo(f"The server took no key for {label}; later loads and questions will be slow.")
         click.echo(f"\nLoaded into {told['server']}")

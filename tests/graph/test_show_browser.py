@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from pathlib import Path
 
 import chromium
 import pytest
@@ -62,7 +63,7 @@ def still():
 
 def visit(browser, pages, name):
     page, way = browser
-    page.open(pages[name].file, READY)
+    page.open(Path(pages[name].file), READY)
     assert page.run("document.documentElement.dataset.view") == way
     return page, pages[name].picture
 
@@ -192,7 +193,7 @@ def test_it_follows_the_theme_and_fits_a_narrow_window(still, pages):
     page, _ = visit(still, pages, "categories")
     page.theme("dark")
     page.resize(400, 860)
-    page.open(pages["categories"].file, READY)
+    page.open(Path(pages["categories"].file), READY)
     assert page.run("document.documentElement.scrollWidth") <= 400
     assert (
         page.run("getComputedStyle(document.documentElement).getPropertyValue('--g-halo').trim()")
@@ -206,7 +207,7 @@ def test_it_follows_the_theme_and_fits_a_narrow_window(still, pages):
 def test_the_policy_is_in_force(still, pages, tmp_path):
     """A script that is not the page's own is refused, so the silence above means something."""
     page, _ = still
-    text = pages["category"].file.read_text(encoding="utf-8")
+    text = Path(pages["category"].file).read_text(encoding="utf-8")
     added = "<script>document.documentElement.dataset.pwned=1</script><img src='https://example.org/x.png'>"
     file = tmp_path / "page.html"
     file.write_text(text.replace("<main", added + "<main", 1), encoding="utf-8")

@@ -90,7 +90,8 @@ def test_without_resvg_the_extra_is_named_before_any_work(shop, tmp_path, monkey
         ({"min_confidence": 1.5}, r"min_confidence == 1.5, must be in \[0, 1\]"),
         ({"limit": 100_000}, r"limit == 100000, must be in \[10, 5000\]: more cannot be read"),
         ({"output": "a.gif"}, r"End its name in \.html, \.svg or \.png"),
-        ({"output": "/no/such/folder/a.html"}, "there is no folder /no/such/folder"),
+        ({"output": "/proc/no/a.html"}, "/proc/no/a.html: cannot be written"),
+        ({"output": "https://example.org/a.html"}, "cannot be written to. Name a local path, or an s3"),
         ({"model": "other"}, r"no predictions of 'other'.*It has those of: first"),
         ({"category": "xyz"}, "no category 'xyz'"),
     ],
@@ -107,3 +108,21 @@ def test_an_old_picture_stays_when_the_new_one_fails(shop, tmp_path):
         run("--model", MODEL, "--category", "xyz", "--workspace", shop, "--output", file)
     assert file.read_text(encoding="utf-8") == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["a.html"]
+
+
+def test_a_picture_goes_to_an_object_store(shop, s3_endpoint, monkeypatch):
+    boto3 = pytest.importorskip("boto3", reason="needs the extra aws")
+    for name, value in {
+        "AWS_ENDPOINT_URL": s3_endpoint,
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    client = boto3.client("s3")
+    client.create_bucket(Bucket="pictures")
+    found = api.graph_show(shop, model=MODEL, output="s3://pictures/a/toys.svg")
+    assert (found.place, found.file) == ("s3://pictures/a/toys.svg", None)
+    body = client.get_object(Bucket="pictures", Key="a/toys.svg")["Body"].read()
+    assert body.startswith(b"<svg")
+    assert len(body) == found.bytes

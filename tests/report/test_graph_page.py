@@ -37,7 +37,7 @@ def data_of(page):
 @pytest.mark.parametrize("asked", [{}, {"category": "Toys"}, {"product": "P0"}])
 def test_texts_stay_texts(shop, tmp_path, asked):
     file = api.graph_show(shop, model=MODEL, output=tmp_path / "a.html", **asked).file
-    page = file.read_text(encoding="utf-8")
+    page = Path(file).read_text(encoding="utf-8")
     ours = re.findall(r"<script\b", page)
     assert len(ours) == 6  # charts' data, the graph's data, four of the package's own
     assert len(re.findall(r"<img|onerror=\"doc|<style", page)) == 1
@@ -52,7 +52,7 @@ def test_texts_stay_texts(shop, tmp_path, asked):
 
 def test_the_page_holds_the_whole_picture_without_a_script(shop, tmp_path):
     found = api.graph_show(shop, category="Toys", model=MODEL, output=tmp_path / "a.html")
-    page = found.file.read_text(encoding="utf-8")
+    page = Path(found.file).read_text(encoding="utf-8")
     assert len(re.findall(r" data-n=", page)) == len(found.picture.nodes)
     assert len(re.findall(r" data-e=", page)) == len(found.picture.edges)
     assert len(re.findall(r"<tr data-row=", page)) == len(found.picture.nodes)
@@ -142,23 +142,23 @@ def test_findings_are_led_to_where_the_report_was_made_from_them(tmp_path):
     publish(home, "misplaced_reviews", "ddd", {"findings.parquet": [{"rank": 1, "review_id": "R4"}]})
     stale = links_of(home, Request(category="Toys"), page)
     assert [text for text, _ in stale.of(review)] == ["Miscategorised product 1 in the report"]
+    assert links_of(home, Request(), "s3://bucket/a.html").of(review) == []  # no way from there
     (tmp_path / "report.html").unlink()
     assert links_of(home, Request(category="Toys"), page).of(review) == []
 
 
 def test_pictures_lead_to_pictures_that_exist_and_name_the_command(tmp_path):
     home = Workspace(tmp_path)
-    here = tmp_path / page_name(Request())
     category = Node("C:Pet's", "category", "Pet's")
-    links = links_of(home, Request(), here)
+    links = links_of(home, Request())
     assert links.of(category) == []
     assert links.command(category) == f"shelfcheck graph show --category 'Pet'\"'\"'s' --workspace {tmp_path}"
     target = tmp_path / page_name(Request(category="Pet's"))
     target.write_text("", encoding="utf-8")
-    assert links_of(home, Request(), here).of(category) == [("Picture of this category", target.name)]
-    here.write_text("", encoding="utf-8")
-    assert links_of(home, Request(category="Pet's"), target).overview() == "graph.html"
-    assert links_of(home, Request(category="Pet's"), target).command(category) == ""
+    assert links_of(home, Request()).of(category) == [("Picture of this category", target.name)]
+    (tmp_path / page_name(Request())).write_text("", encoding="utf-8")
+    assert links_of(home, Request(category="Pet's")).overview() == "graph.html"
+    assert links_of(home, Request(category="Pet's")).command(category) == ""
 
 
 def test_names_of_pages_are_safe_and_differ():

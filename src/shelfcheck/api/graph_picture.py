@@ -13,16 +13,13 @@ from shelfcheck.errors import UsageError
 from shelfcheck.progress import NullProgress
 from shelfcheck.remote_workspace import open_workspace
 from shelfcheck.settings_file import resolve
-from shelfcheck.stores.places import writing_to
-from shelfcheck.urls import is_store
-from shelfcheck.workspace import write_atomically
+from shelfcheck.urls import is_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from shelfcheck.graph.picture import Picture
     from shelfcheck.progress import Progress
-    from shelfcheck.workspace import Workspace
     from shelfcheck.workspace import Workspace
 
 ENDINGS: Final = ("html", "svg", "png")
@@ -34,15 +31,17 @@ class GraphPicture:
     """What `graph_show` drew.
 
     Attributes:
-        file: the page or picture, on the local disk while the process runs.
-        place: its path or URL.
+        place: path or URL of the page or picture.
+        file: where it is on the local disk; None where it was written to a URL.
+        bytes: its size.
         picture: what is on it, with its counts.
         told: how things were pooled or left out, in sentences.
         seconds: of reading, of the layout, of writing.
     """
 
-    file: Path
     place: str
+    file: Path | None
+    bytes: int
     picture: Picture
     told: tuple[str, ...]
     seconds: dict[str, float]
@@ -112,16 +111,18 @@ def graph_show(  # noqa: PLR0917 - the command's options
     prepared = home.path(pipeline.PREPARED, made_by=f"shelfcheck prepare --workspace {workspace}")
     picture = draw(open_graph(home), prepared, request, settings, told)
     start = time.perf_counter()
+    file: Path | None
     if output is None:
         name = graph_links.page_name(request)
         page = render_graph(picture, graph_links.links_of(home, request))
         with home.locked():
             home.write(name, page)
-        file, size = f"{home.place}/{name}", len(page.encode())
+        place, file, size = f"{home.place}/{name}", home.root / name, len(page.encode())
     else:
-        file, size = str(output), _write(picture, home, output, ending, told)
+        place, file = str(output), None if is_url(str(output)) else Path(output)
+        size = _write(picture, home, output, ending, told)
     seconds = picture.seconds | {"write": time.perf_counter() - start}
-    return GraphPicture(file, size, picture, tuple(graph_words.pooled_of(picture)), seconds)
+    return GraphPicture(place, file, size, picture, tuple(graph_words.pooled_of(picture)), seconds)
 
 
 def _write(picture: Picture, home: Workspace, output: str | Path, ending: str, told: Progress) -> int:

@@ -41,8 +41,8 @@ Examples:
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False),
-    help="Write there: .html, .svg or .png. In the workspace when not given.",
+    metavar="FILE",
+    help="Path or URL: .html, .svg or .png. In the workspace when not given.",
 )
 @click.option("--open", "open_it", is_flag=True, help="Open it when it is written.")
 @options.common
@@ -63,6 +63,8 @@ def show(
     searched, filtered by confidence and used by keyboard, and leads on to the report. An .svg or .png is a
     still picture for a document; .png needs: pip install 'shelfcheck[graph]'
     """
+    if open_it and output is not None and "://" in output:
+        raise click.UsageError("--open shows a local file; write one, or leave it out.")
     with job.progress() as progress:
         given = job.arguments(progress)
         given.pop("force")  # always drawn anew
@@ -77,8 +79,8 @@ def show(
         for sentence in found.told:
             click.echo(sentence)
         click.echo(f"Picture: {found.place}")
-    if open_it:
-        click.launch(found.file)
+    if open_it and found.file is not None:
+        click.launch(str(found.file))
 
 
 def _json(found: GraphPicture) -> dict[str, object]:

@@ -41,8 +41,8 @@ class Links:
     Attributes:
         workspace: as it stands in commands.
         request: of the picture.
-        reach: the way from the folder of the page to that of the workspace, as an address, empty or with a `/`
-            at its end; None where there is none.
+        reach: the way from the folder of the page to that of the workspace, as an address, empty or with
+            a `/` at its end; None where there is none.
         standing: pages that stand in the workspace: pictures and the report.
         evidence: column of an id and id -> text and anchor in the report.
     """

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from shelfcheck.audit.output import TERMS
 from shelfcheck.errors import WorkspaceError
@@ -56,16 +55,14 @@ class Texts:
 
     @classmethod
     def read(
-        cls, judged: Judged, rows: npt.NDArray[np.int64], prepared_dir: str | Path, progress: Progress
+        cls, judged: Judged, rows: npt.NDArray[np.integer[Any]], prepared_dir: str | Path, progress: Progress
     ) -> Texts:
         """Stream the prepared reviews and keep those of `rows`; memory is that of the rows kept.
 
         Raises:
             WorkspaceError: a judged review is not among the prepared ones.
         """
-        ids = pq.read_table(judged.folder / "predictions.parquet", columns=[REVIEW_ID])[REVIEW_ID]
-        wanted = ids.take(pa.array(rows)).combine_chunks().cast(pa.string())
-        del ids
+        wanted = judged.review_ids(rows)
         progress.start("Reading the findings' texts", count_prepared(prepared_dir))
         kept = []
         distinct = wanted.unique()
@@ -92,7 +89,7 @@ class Texts:
 def explain_reviews(  # noqa: PLR0917 - each is a column of the finding
     judged: Judged,
     texts: Texts,
-    rows: npt.NDArray[np.int64],
+    rows: npt.NDArray[np.integer[Any]],
     suggested: pa.Array,
     assigned: pa.Array,
     progress: Progress,

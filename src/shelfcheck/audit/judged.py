@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shelfcheck.errors import WorkspaceError
-from shelfcheck.predict.out_of_fold import open_log_probabilities
-from shelfcheck.schema import FOLD, PRODUCT_CATEGORY, PRODUCT_ID
+from shelfcheck.models.blocks import where
+from shelfcheck.models.encoded import PRODUCTS
+from shelfcheck.predict.out_of_fold import ASSIGNED, FOLDS, PREDICTIONS, PRODUCT, open_log_probabilities
+from shelfcheck.schema import PRODUCT_ID, REVIEW_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,18 +30,16 @@ NO_PRODUCT: Final = "no_product_id"
 
 @dataclass(frozen=True)
 class Judged:
-    """Out-of-fold judgements, in the order of `predictions.parquet`.
-
-    Memory: 4 + 2 + 1 bytes a review and the product ids; log probabilities stay on disk.
+    """Out-of-fold judgements, in the order of `predictions.parquet`; all arrays are memory-mapped.
 
     Attributes:
         folder: where `out_of_fold` wrote.
-        log_p: float16 (n, K), memory-mapped, calibrated log probabilities.
+        log_p: float16 (n, K), calibrated log probabilities.
         categories: names of the K columns.
         assigned: int16 (n), column of the assigned category; -1 where it was not learned.
-        product: int32 (n), code of the product; -1 where the review has none.
+        product: int32 (n), code of the product, in the order of the ids; -1 where the review has none.
         fold: int8 (n), product fold.
-        product_ids: string (P), id of each product code.
+        n_products: number of products that have a review.
     """
 
     folder: Path
@@ -48,7 +48,7 @@ class Judged:
     assigned: npt.NDArray[np.int16]
     product: npt.NDArray[np.int32]
     fold: npt.NDArray[np.int8]
-    product_ids: pa.Array
+    n_products: int
 
     @classmethod
     def open(cls, folder: str | Path) -> Judged:
@@ -60,65 +60,75 @@ class Judged:
         home = Path(folder)
         try:
             log_p, categories = open_log_probabilities(home)
-            table = pq.read_table(
-                home / "predictions.parquet",
-                columns=[PRODUCT_ID, PRODUCT_CATEGORY, FOLD],
-                read_dictionary=[PRODUCT_ID, PRODUCT_CATEGORY],
-            )
+            n = len(log_p)
+            with pq.ParquetFile(home / PREDICTIONS) as predictions:
+                rows = predictions.metadata.num_rows
+            arrays = {
+                "assigned": _mapped(home / ASSIGNED, "<i2"),
+                "product": _mapped(home / PRODUCT, "<i4"),  # the code of none is -1 as a signed number
+                "fold": _mapped(home / FOLDS, "<i1"),
+            }
+            products = pq.read_metadata(home / PRODUCTS).num_rows
         except (OSError, KeyError, ValueError, pa.ArrowException) as error:
             raise WorkspaceError(
                 f"{home}: no out-of-fold predictions that can be read ({error}). "
                 "Make them with: shelfcheck audit"
             ) from error
-        if table.num_rows != len(log_p):
-            raise WorkspaceError(
-                f"{home}: {table.num_rows} predictions, but log probabilities of {len(log_p)} reviews. "
-                "Make them again with: shelfcheck audit"
-            )
-        product, product_ids = _coded(table[PRODUCT_ID])
-        given, names = _coded(table[PRODUCT_CATEGORY])
-        column = pc.index_in(names, value_set=pa.array(categories, pa.string())).fill_null(-1)
-        column = np.append(column.to_numpy(zero_copy_only=False), -1).astype(np.int16)
-        return cls(
-            folder=home,
-            log_p=log_p,
-            categories=categories,
-            assigned=column[given],
-            product=product,
-            fold=table[FOLD].fill_null(0).to_numpy().astype(np.int8),
-            product_ids=product_ids,
-        )
+        for name, length in (("predictions", rows), *((name, len(one)) for name, one in arrays.items())):
+            if length != n:
+                raise WorkspaceError(
+                    f"{home}: {length} {name}, but log probabilities of {n} reviews. "
+                    "Make them again with: shelfcheck audit"
+                )
+        return cls(folder=home, log_p=log_p, categories=categories, n_products=products, **arrays)
 
     @property
     def n_reviews(self) -> int:
         """Number of reviews."""
         return len(self.assigned)
 
-    @property
-    def n_products(self) -> int:
-        """Number of products that have a review."""
-        return len(self.product_ids)
+    @cached_property
+    def product_ids(self) -> pa.Array:
+        """Id of each product code, sorted; string (products)."""
+        return pq.read_table(self.folder / PRODUCTS).column(PRODUCT_ID).combine_chunks()
 
-    def rows_of(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    def review_ids(self, rows: npt.NDArray[Any]) -> pa.Array:
+        """Ids of some reviews, in the order of `rows`. string (rows)."""
+        order = np.argsort(rows, kind="stable")
+        ascending = np.asarray(rows)[order].astype(np.int64)
+        pieces = [pa.array([], pa.string())]
+        first = 0
+        with pq.ParquetFile(self.folder / PREDICTIONS) as predictions:
+            for group in range(predictions.num_row_groups):
+                last = first + predictions.metadata.row_group(group).num_rows
+                here = ascending[np.searchsorted(ascending, first) : np.searchsorted(ascending, last)]
+                if len(here):
+                    ids = predictions.read_row_group(group, [REVIEW_ID]).column(0).combine_chunks()
+                    pieces.append(ids.take(pa.array(here - first)).cast(pa.string()))
+                first = last
+        back = np.empty(len(order), np.int64)
+        back[order] = np.arange(len(order))
+        return pa.concat_arrays(pieces).take(pa.array(back))
+
+    def learned(self, *, with_product: bool = False) -> npt.NDArray[np.uint32]:
+        """The reviews whose category was learned, ascending; of these, those of a product if told so."""
+
+        def test(block: slice) -> npt.NDArray[np.bool_]:
+            known = self.assigned[block] >= 0
+            return known & (self.product[block] >= 0) if with_product else known
+
+        return where(self.n_reviews, test)
+
+    def rows_of(self, rows: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
         """Log probabilities of some reviews, float32 (rows, K), not below FLOOR."""
-        return np.maximum(self.log_p[rows].astype(np.float32), np.float32(FLOOR))
+        found: npt.NDArray[np.float32] = np.maximum(self.log_p[rows].astype(np.float32), np.float32(FLOOR))
+        return found
 
-    def chunks(self, rows: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    def chunks(self, rows: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
         """Parts of `rows` that are small enough to work on at once."""
         for at in range(0, len(rows), CHUNK_ROWS):
             yield rows[at : at + CHUNK_ROWS]
 
 
-def _coded(column: pa.ChunkedArray) -> tuple[npt.NDArray[np.int32], pa.Array]:
-    """Codes of a string column (-1 for null), and its distinct values in order of value."""
-    values = pa.array([], pa.string())
-    merged = column.unify_dictionaries()
-    if merged.num_chunks:
-        values = merged.chunk(0).dictionary.cast(pa.string())
-    codes = [np.asarray(one.indices.fill_null(-1)) for one in merged.chunks]
-    found = np.concatenate(codes).astype(np.int32) if codes else np.empty(0, np.int32)
-    # Ordered by value, so that a code does not depend on the order of the rows.
-    order = np.asarray(pc.array_sort_indices(values)).astype(np.int64)
-    rank = np.full(len(values) + 1, -1, np.int32)
-    rank[order] = np.arange(len(values), dtype=np.int32)
-    return rank[found], values.take(pa.array(order))
+def _mapped(path: Path, dtype: str) -> Any:
+    return np.memmap(path, np.dtype(dtype), "r") if path.stat().st_size else np.zeros(0, dtype)

@@ -15,6 +15,8 @@ from shelfcheck.audit.mixture import Posterior
 from shelfcheck.audit.output import SAMPLES, TERMS, write_findings
 from shelfcheck.audit.pooling import BY, DECIDED, SCALED, Pooled
 from shelfcheck.audit.ranking import HALVES, Ranker
+from shelfcheck.audit.room import room_in
+from shelfcheck.models.blocks import blocks, taken, where
 from shelfcheck.progress import NullProgress
 from shelfcheck.schema import PRODUCT_ID, PRODUCT_TITLE, REVIEW_BODY, REVIEW_HEADLINE, REVIEW_ID
 
@@ -47,6 +49,7 @@ _WORDS: Final = 8
 # From so many reviews on, their mean log odds rank better than what is learned from all products, most
 # of which have one review.
 _SEVERAL: Final = 3
+_BLOCK: Final = 1 << 17  # products whose features are made at a time
 _SAMPLE: Final = 40_000  # simulated faults, and at most as many products, that the ranker learns from
 
 
@@ -57,14 +60,14 @@ class ProductScores:
     Attributes:
         score: float64 (m), calibrated probability that the assignment is wrong.
         raw: float64 (m), log odds before calibration: orders equal scores.
-        suggested: int64 (m), best other category.
+        suggested: int16 (m), best other category.
         tells: bool (m), whether the reviews together name one category rather than any other.
         share: estimated share of miscategorised products.
     """
 
     score: npt.NDArray[np.float64]
     raw: npt.NDArray[np.float64]
-    suggested: npt.NDArray[np.int64]
+    suggested: npt.NDArray[np.int16]
     tells: npt.NDArray[np.bool_]
     share: float
 
@@ -78,7 +81,8 @@ def miscategorised_products(
 ) -> dict[str, Any]:
     """Find miscategorised products; write `findings.parquet`, `findings.csv` and `summary.json`.
 
-    Memory: about 10 bytes a review, 40 K bytes a product of K categories, and the sample reviews' texts.
+    Memory: at most 8 bytes a review, 50 bytes a product, a constant for their sums, and the sample reviews'
+    texts. 16 K bytes a product of K categories lie in files in `out_dir` until the end.
 
     Args:
         prepared_dir: output of `prepare`; texts of the sample reviews are read from it.
@@ -95,24 +99,26 @@ def miscategorised_products(
     """
     progress = progress or NullProgress()
     judged = Judged.open(oof_dir)
-    pooled = Pooled.gather(judged)
-    found = score_products(pooled, settings.run.seed)
-    order = np.lexsort((pooled.product, -found.raw, -found.score))
-    order = order[(found.score[order] >= settings.audit.min_score) & found.tells[order]]
-    order = order[: settings.audit.max_findings]
-    table = _table(judged, pooled, found, order, prepared_dir, progress)
-    summary = {
-        "kind": KIND,
-        "findings": table.num_rows,
-        "candidates": len(pooled.product),
-        "cannot_tell": int((~found.tells).sum()),
-        "skipped": {
-            NO_CATEGORY_LEARNED: judged.n_products - len(pooled.product),
-            f"reviews_{NO_PRODUCT}": int((judged.product < 0).sum()),
-        },
-        "expected_faults": round(float(found.score[order].sum()), 2),
-        "estimated_share": round(found.share, 5),
-    }
+    with room_in(Path(out_dir) / ".room") as room:
+        pooled = Pooled.gather(judged, room)
+        found = score_products(pooled, settings.run.seed)
+        order = np.lexsort((pooled.product, -found.raw, -found.score))
+        order = order[(found.score[order] >= settings.audit.min_score) & found.tells[order]]
+        order = order[: settings.audit.max_findings]
+        table = _table(judged, pooled, found, order, prepared_dir, progress)
+        known = sum(int((judged.product[block] >= 0).sum()) for block in blocks(judged.n_reviews))
+        summary = {
+            "kind": KIND,
+            "findings": table.num_rows,
+            "candidates": len(pooled.product),
+            "cannot_tell": int((~found.tells).sum()),
+            "skipped": {
+                NO_CATEGORY_LEARNED: judged.n_products - len(pooled.product),
+                f"reviews_{NO_PRODUCT}": judged.n_reviews - known,
+            },
+            "expected_faults": round(float(found.score[order].sum()), 2),
+            "estimated_share": round(found.share, 5),
+        }
     write_findings(table, summary, Path(out_dir))
     return {name: summary[name] for name in ("findings", "candidates", "cannot_tell", "expected_faults")}
 
@@ -126,26 +132,36 @@ def score_products(pooled: Pooled, seed: int = 0) -> ProductScores:
     """
     m = len(pooled.product)
     rng = np.random.default_rng(seed)
-    everyone = np.arange(m)
-    features, suggested = pooled.features(everyone, pooled.assigned, own=True)
-    tells = pooled.logs.max(axis=1) >= np.log(DECIDED) if m else np.zeros(0, np.bool_)
     moved, category = simulate_categories(pooled, min(_SAMPLE, 2 * m), rng)
-    if len(moved) == 0:
-        return ProductScores(np.zeros(m), np.full(m, -np.inf), suggested, tells, 0.0)
-    faults, _ = pooled.features(moved, category, own=False)
     half = pooled.fold % HALVES
-    sample = everyone if m <= _SAMPLE else np.sort(rng.choice(everyone, _SAMPLE, replace=False))
-    ranker = Ranker.fit(features[sample], half[sample], faults, half[moved], scaled=SCALED, by=BY)
-    raw = ranker.score(features, half)
+    ranker = None
+    if len(moved):
+        faults, _ = pooled.features(moved, category, own=False)
+        sample = np.arange(m) if m <= _SAMPLE else np.sort(rng.choice(m, _SAMPLE, replace=False))
+        features, _ = pooled.features(sample, pooled.assigned[sample], own=True)
+        ranker = Ranker.fit(features, half[sample], faults, half[moved], scaled=SCALED, by=BY)
+    raw, score = np.full(m, -np.inf), np.zeros(m)
+    suggested, tells = np.empty(m, np.int16), np.empty(m, np.bool_)
+    for block in blocks(m, _BLOCK):
+        at, assigned = np.arange(block.start, block.stop), pooled.assigned[block]
+        features, suggested[block] = pooled.features(at, assigned, own=True)
+        tells[block] = pooled.logs[block].max(axis=1) >= np.log(DECIDED)
+        if ranker is not None:
+            several = pooled.reviews[block] >= _SEVERAL
+            raw[block] = np.where(several, pooled.regret(at, assigned), ranker.score(features, half[block]))
+    if ranker is None:
+        return ProductScores(score, raw, suggested, tells, 0.0)
     simulated = ranker.score(faults, half[moved])
-    score = np.zeros(m)
-    for several in (False, True):
-        here = (pooled.reviews >= _SEVERAL) == several
-        there = here[moved]
-        if several:
-            raw[here] = pooled.regret(everyone[here], pooled.assigned[here])
+    for many in (False, True):
+        here = where(m, lambda block, s=many: (pooled.reviews[block] >= _SEVERAL) == s)  # type: ignore[misc]
+        there = (pooled.reviews[moved] >= _SEVERAL) == many
+        if many:
             simulated[there] = pooled.regret(moved[there], category[there])
-        score[here] = Posterior.fit(raw[here], simulated[there])(raw[here])
+        own = taken(raw, here)
+        own.sort()
+        posterior = Posterior.of_sorted(own, np.sort(simulated[there]))
+        for block in blocks(len(here)):
+            score[here[block]] = posterior(raw[here[block]])
     return ProductScores(score, raw, suggested, tells, float(score.mean()))
 
 
@@ -216,12 +232,17 @@ def _table(  # noqa: PLR0917 - all that a row is made of
 
 
 def _samples(
-    judged: Judged, products: npt.NDArray[np.int64], suggested: npt.NDArray[np.int64]
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    judged: Judged, products: npt.NDArray[np.int32], suggested: npt.NDArray[np.int16]
+) -> tuple[npt.NDArray[np.integer[Any]], npt.NDArray[np.int64], npt.NDArray[np.float32]]:
     """The reviews that speak most for the suggestion: finding, row and probability, by finding."""
-    place = np.full(judged.n_products + 1, -1, np.int64)  # the last for reviews without a product
+    place = np.full(judged.n_products + 1, -1, np.int32)  # the last for reviews without a product
     place[products] = np.arange(len(products))
-    rows = np.flatnonzero((place[judged.product] >= 0) & (judged.assigned >= 0))
+
+    def wanted(block: slice) -> npt.NDArray[np.bool_]:
+        found: npt.NDArray[np.bool_] = (place[judged.product[block]] >= 0) & (judged.assigned[block] >= 0)
+        return found
+
+    rows = where(judged.n_reviews, wanted).astype(np.int64)
     finding = place[judged.product[rows]]
     chance = np.concatenate(
         [
@@ -237,7 +258,7 @@ def _samples(
     return finding[first], rows[first], chance[first]
 
 
-def _pooled_words(words: pa.Array, finding: npt.NDArray[np.int64], n: int) -> pa.Array:
+def _pooled_words(words: pa.Array, finding: npt.NDArray[np.integer[Any]], n: int) -> pa.Array:
     """Weights of a word summed over a finding's sample reviews, the strongest words of each."""
     totals: list[dict[str, float]] = [{} for _ in range(n)]
     for at, terms in zip(finding[:_EXPLAINED].tolist(), words.slice(0, _EXPLAINED).to_pylist(), strict=True):

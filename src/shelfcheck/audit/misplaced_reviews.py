@@ -15,6 +15,9 @@ from shelfcheck.audit.judged import NO_CATEGORY_LEARNED, Judged
 from shelfcheck.audit.mixture import Posterior
 from shelfcheck.audit.output import TERMS, write_findings
 from shelfcheck.audit.ranking import HALVES, Ranker
+from shelfcheck.audit.room import Room, room_in
+from shelfcheck.models.blocks import blocks, taken, where
+from shelfcheck.models.encoded import NO_PRODUCT
 from shelfcheck.progress import NullProgress
 from shelfcheck.schema import (
     P_ASSIGNED,
@@ -67,24 +70,34 @@ class ReviewScores:
     """Every judged review with the probability that it is misplaced.
 
     Attributes:
-        row: int64 (n), row of the predictions.
+        row: uint32 (n), row of the predictions.
         score: float64 (n), calibrated probability that the assignment is wrong.
         raw: float64 (n), log odds against the same review on other products: orders equal scores.
-        suggested: int64 (n), best other category.
+        suggested: int16 (n), best other category.
         p_assigned: float32 (n), from the text alone.
         p_suggested: float32 (n), from the text alone.
         tells: bool (n), whether the text names one category rather than any other.
         share: estimated share of misplaced reviews.
     """
 
-    row: npt.NDArray[np.int64]
+    row: npt.NDArray[np.uint32]
     score: npt.NDArray[np.float64]
     raw: npt.NDArray[np.float64]
-    suggested: npt.NDArray[np.int64]
+    suggested: npt.NDArray[np.int16]
     p_assigned: npt.NDArray[np.float32]
     p_suggested: npt.NDArray[np.float32]
     tells: npt.NDArray[np.bool_]
     share: float
+
+    def best(self, least: float, most: int) -> npt.NDArray[np.int64]:
+        """Places of the reviews that tell and score at least so much, best first, at most so many."""
+        found = where(len(self.row), lambda block: (self.score[block] >= least) & self.tells[block])
+        score = taken(self.score, found)
+        if len(found) > most:  # none that scores less than the last of these can be among them
+            enough = score >= np.partition(score, -most)[-most]
+            found, score = found[enough], score[enough]
+        order = np.lexsort((self.row[found], -self.raw[found], -score))[:most]
+        return found[order].astype(np.int64)
 
 
 class _Simulated(NamedTuple):
@@ -103,8 +116,9 @@ def misplaced_reviews(
 ) -> dict[str, Any]:
     """Find misplaced reviews; write `findings.parquet`, `findings.csv` and `summary.json`.
 
-    Memory: about 60 bytes a review and 4 K + 16 bytes a product of K categories, the findings' texts,
-    and 64 k rows of log probabilities.
+    Memory: at most 12 bytes a review and 12 bytes a product, the findings' texts, and 64 k rows of log
+    probabilities. What is held of every review beside lies in files in `out_dir` until the end, 35 bytes a
+    review and 4 K bytes a product of K categories.
 
     Args:
         prepared_dir: output of `prepare`; texts of the findings are read from it.
@@ -121,28 +135,31 @@ def misplaced_reviews(
     """
     progress = progress or NullProgress()
     judged = Judged.open(oof_dir)
-    agreement = Agreement.gather(judged)
-    found = score_reviews(judged, agreement, settings.run.seed, progress)
-    order = np.lexsort((found.row, -found.raw, -found.score))
-    order = order[(found.score[order] >= settings.audit.min_score) & found.tells[order]]
-    order = order[: settings.audit.max_findings]
-    table = _table(judged, agreement, found, order, prepared_dir, progress)
-    summary = {
-        "kind": KIND,
-        "findings": table.num_rows,
-        "candidates": len(found.row),
-        "cannot_tell": int((~found.tells).sum()),
-        "skipped": {NO_CATEGORY_LEARNED: int((judged.assigned < 0).sum())},
-        "judged_without_product": int(((judged.product < 0) & (judged.assigned >= 0)).sum()),
-        "expected_faults": round(float(found.score[order].sum()), 2),
-        "estimated_share": round(found.share, 5),
-    }
+    with room_in(Path(out_dir) / ".room") as room:
+        agreement = Agreement.gather(judged, room)
+        found = score_reviews(judged, agreement, settings.run.seed, progress, room)
+        order = found.best(settings.audit.min_score, settings.audit.max_findings)
+        table = _table(judged, agreement, found, order, prepared_dir, progress)
+        summary = {
+            "kind": KIND,
+            "findings": table.num_rows,
+            "candidates": len(found.row),
+            "cannot_tell": len(found.tells) - int(found.tells.sum()),
+            "skipped": {NO_CATEGORY_LEARNED: judged.n_reviews - len(found.row)},
+            "judged_without_product": len(found.row) - int(agreement.product_n.sum()),
+            "expected_faults": round(float(found.score[order].sum()), 2),
+            "estimated_share": round(found.share, 5),
+        }
     write_findings(table, summary, Path(out_dir))
     return {name: summary[name] for name in ("findings", "candidates", "cannot_tell", "expected_faults")}
 
 
 def score_reviews(
-    judged: Judged, agreement: Agreement, seed: int = 0, progress: Progress | None = None
+    judged: Judged,
+    agreement: Agreement,
+    seed: int = 0,
+    progress: Progress | None = None,
+    room: Room | None = None,
 ) -> ReviewScores:
     """Judge every review whose category was learned.
 
@@ -151,18 +168,18 @@ def score_reviews(
         agreement: their sums.
         seed: of the simulated faults.
         progress: told the reviews judged.
+        room: for what is held of every review.
     """
-    progress = progress or NullProgress()
-    rows = np.flatnonzero(judged.assigned >= 0)
+    progress, room = progress or NullProgress(), room or Room()
+    rows = judged.learned()
+    n = len(rows)
     progress.start("Judging reviews", len(rows))
     rng = np.random.default_rng(seed)
     ranker, simulated = _learn(judged, agreement, rows, rng)
-    raw = np.full(len(rows), -np.inf)
-    stratum = np.zeros(len(rows), np.int64)
-    in_order = np.ones(len(rows))
-    suggested = np.empty(len(rows), np.int64)
-    chances = np.empty((2, len(rows)), np.float32)
-    tells = np.zeros(len(rows), np.bool_)
+    raw, score = room.array(n, np.float64), room.array(n, np.float64)
+    stratum, suggested = room.array(n, np.int8), room.array(n, np.int16)
+    in_order, chances = room.array(n, np.float32), room.array((2, n), np.float32)
+    tells = room.array(n, np.bool_)
     done = 0
     for part in judged.chunks(rows):
         here = slice(done, done + len(part))
@@ -171,6 +188,7 @@ def score_reviews(
         placed = agreement.features(logs, assigned, judged.product[part].astype(np.int64), logs)
         features, best = placed.features, placed.best
         in_order[here] = 1 - placed.explained
+        raw[here] = -np.inf
         if ranker is not None:
             raw[here] = ranker.score(features, judged.fold[part].astype(np.int64) % HALVES)
         stratum[here] = _stratum(placed.others)
@@ -181,17 +199,36 @@ def score_reviews(
         done += len(part)
         progress.advance(len(part))
     progress.finish()
-    score = np.zeros(len(rows))
-    for one in np.unique(stratum).tolist() if ranker is not None else []:
-        here = stratum == one
-        score[here] = Posterior.fit(raw[here], simulated.raw[simulated.stratum == one])(raw[here])
-    score *= in_order  # where the product is in the wrong category, its reviews are not findings
-    share = float(score.mean()) if len(score) else 0.0
+    posteriors = {}
+    for one in range(len(_STRATA) + 1) if ranker is not None else ():
+        own = _raw_of(raw, stratum, one)
+        if len(own):
+            posteriors[one] = Posterior.of_sorted(own, np.sort(simulated.raw[simulated.stratum == one]))
+        del own
+    for block in blocks(n):
+        for one, posterior in posteriors.items():
+            here = np.flatnonzero(stratum[block] == one) + block.start
+            score[here] = posterior(raw[here])
+        score[block] *= in_order[block]  # of a product in the wrong category, no review is a finding
+    share = float(score.mean()) if n else 0.0
     return ReviewScores(rows, score, raw, suggested, chances[0], chances[1], tells, share)
 
 
+def _raw_of(raw: npt.NDArray[np.float64], stratum: npt.NDArray[np.int8], one: int) -> npt.NDArray[np.float64]:
+    """Raw scores of the reviews of one stratum, ascending: 8 bytes for each."""
+    found = np.empty(len(raw))  # pages that are not written to take no memory
+    k = 0
+    for block in blocks(len(raw)):
+        own = raw[block][stratum[block] == one]
+        found[k : k + len(own)] = own
+        k += len(own)
+    found = found[:k]
+    found.sort()
+    return found
+
+
 def _learn(
-    judged: Judged, agreement: Agreement, rows: npt.NDArray[np.int64], rng: np.random.Generator
+    judged: Judged, agreement: Agreement, rows: npt.NDArray[np.uint32], rng: np.random.Generator
 ) -> tuple[Ranker | None, _Simulated]:
     """Learn from rows against the same texts put on other products."""
     moved, target = simulate_moves(judged, rows, min(_SAMPLE, len(rows)), rng)
@@ -207,9 +244,7 @@ def _learn(
     return ranker, _Simulated(ranker.score(faults, half), _stratum(others))
 
 
-def _placed(
-    judged: Judged, agreement: Agreement, rows: npt.NDArray[np.int64], places: npt.NDArray[np.int64]
-) -> Placed:
+def _placed(judged: Judged, agreement: Agreement, rows: npt.NDArray[Any], places: npt.NDArray[Any]) -> Placed:
     """Reviews, each in the place of another (or in its own)."""
     return agreement.features(
         judged.rows_of(rows),
@@ -225,8 +260,8 @@ def _stratum(others: npt.NDArray[np.float32]) -> npt.NDArray[np.int64]:
 
 
 def simulate_moves(
-    judged: Judged, rows: npt.NDArray[np.int64], n: int, rng: np.random.Generator
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    judged: Judged, rows: npt.NDArray[Any], n: int, rng: np.random.Generator
+) -> tuple[npt.NDArray[Any], npt.NDArray[Any]]:
     """Put reviews in the place of reviews of another category.
 
     Half of the places are drawn from the products, each alike, half from the reviews (so that a
@@ -238,11 +273,10 @@ def simulate_moves(
         know only one category.
     """
     target = rng.choice(rows, n) if len(rows) else rows
-    on = rows[judged.product[rows] >= 0]
-    if len(on):
-        _, first = np.unique(judged.product[on], return_index=True)
+    first = _first_of_products(judged, rows)
+    if len(first):
         alike = (judged.product[target] >= 0) & (rng.random(n) < 0.5)
-        target = np.where(alike, on[first][rng.integers(0, len(first), n)], target)
+        target = np.where(alike, first[rng.integers(0, len(first), n)], target)
     moved = rng.choice(rows, n) if len(rows) else rows
     for _ in range(20):
         same = np.flatnonzero(judged.assigned[moved] == judged.assigned[target])
@@ -251,6 +285,17 @@ def simulate_moves(
         moved[same] = rng.choice(rows, len(same))
     other = judged.assigned[moved] != judged.assigned[target]
     return moved[other], target[other]
+
+
+def _first_of_products(judged: Judged, rows: npt.NDArray[Any]) -> npt.NDArray[np.uint32]:
+    """The first of some reviews (ascending) of each product that has one, in the order of the products."""
+    first = np.full(judged.n_products, NO_PRODUCT, np.uint32)
+    for block in reversed(list(blocks(len(rows)))):
+        own = rows[block]
+        own = own[judged.product[own] >= 0][::-1]  # of equal places the last is kept: the first review
+        first[judged.product[own]] = own
+    found: npt.NDArray[np.uint32] = first[first != NO_PRODUCT]
+    return found
 
 
 def _table(  # noqa: PLR0917 - all that a row is made of

@@ -9,7 +9,7 @@ weights that it helped to choose.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -35,9 +35,9 @@ class Ranker:
     def fit(
         cls,
         rows: Floats,
-        row_half: npt.NDArray[np.int64],
+        row_half: npt.NDArray[np.integer[Any]],
         faults: Floats,
-        fault_half: npt.NDArray[np.int64],
+        fault_half: npt.NDArray[np.integer[Any]],
         *,
         scaled: tuple[int, ...] = (),
         by: int = -1,
@@ -65,8 +65,9 @@ class Ranker:
             weights.append(fit_logistic(columns, target, weight))
         return cls(basis, tuple(weights))
 
-    def score(self, features: Floats, half: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    def score(self, features: Floats, half: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.float64]:
         """Log odds of fault against row, before any prior, float64 (n)."""
         columns = self.basis(features)
         both = np.stack([columns @ one for one in self.weights], axis=1)  # (n, halves)
-        return both[np.arange(len(half)), half].astype(np.float64)
+        found: npt.NDArray[np.float64] = both[np.arange(len(half)), half].astype(np.float64)
+        return found

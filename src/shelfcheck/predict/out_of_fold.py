@@ -38,6 +38,7 @@ CARD: Final = "card.json"
 ASSIGNED: Final = "assigned.i16"
 FOLDS: Final = "fold.i8"
 PRODUCT: Final = "product.u32"
+PREDICTIONS: Final = "predictions.parquet"
 LOG_PROBABILITIES: Final = "log_probabilities.f16"
 META: Final = "meta.json"
 
@@ -235,7 +236,7 @@ def _write(
     done = [0] * len(homes)
     progress.start("Writing predictions", encoded.n_rows)
     with (
-        pq.ParquetWriter(out / "predictions.parquet", PREDICTION_SCHEMA, compression="zstd") as writer,
+        pq.ParquetWriter(out / PREDICTIONS, PREDICTION_SCHEMA, compression="zstd") as writer,
         (out / LOG_PROBABILITIES).open("wb") as dense,
     ):
         for batch in encoded.batches(_ROWS, _BATCH_ROWS):

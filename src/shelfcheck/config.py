@@ -525,6 +525,10 @@ class RunSettings(Section):
         pattern=r"^\d+(\.\d+)?(KB|MB|GB|TB)$",
         description="Memory that the relational engine may use before it spills to disk.",
     )
+    incremental: bool = Field(
+        default=True,
+        description="Read only new files where that gives the same as all; keeps some 40 bytes a review.",
+    )
 
 
 class Settings(Section):

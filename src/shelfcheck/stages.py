@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +46,9 @@ class Context:
         cache: a folder for what can be made again; made when something is put there.
         checkpoint: a place for unfinished work; what a killed run of the same fingerprint left is there.
         workspace: where all of it is, for a stage that looks at more than its inputs.
+        order: the sources as the stage reads them, by which its fingerprint goes; a stage that reads them in
+            another order puts that in its place.
+        standing: what stands of the artefact, for a stage that extends; None where it must not be used.
     """
 
     inputs: Mapping[str, Path]
@@ -56,6 +59,27 @@ class Context:
     cache: Path
     checkpoint: Checkpoint
     workspace: Workspace
+    order: list[Source] = field(default_factory=list)
+    standing: Standing | None = None
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What stands of an artefact that a stage could add to.
+
+    Attributes:
+        workspace: where it is.
+        manifest: describes it.
+        same_work: whether the stage has the version and the settings now that it had then.
+    """
+
+    workspace: Workspace
+    manifest: Manifest
+    same_work: bool
+
+    def folder(self, *only: str) -> Path:
+        """Its folder on the local disk; from an object store, with these files alone, if any are named."""
+        return self.workspace.path(self.manifest.artefact, made_by="shelfcheck run", only=only)
 
 
 @dataclass(frozen=True)
@@ -75,6 +99,7 @@ class Stage:
         version: raised when the same inputs give another result.
         main: whether `shelfcheck run` makes it.
         parts: of those of `needs` that are not read whole, patterns of the files that are.
+        extends: whether it may add to what stands of its artefact, and so save work.
     """
 
     name: str
@@ -88,6 +113,7 @@ class Stage:
     version: int = 1
     main: bool = True
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    extends: bool = False
 
 
 @dataclass(frozen=True)
@@ -127,8 +153,10 @@ def run_stage(
     progress: Progress,
     *,
     sources: Sequence[Source] = (),
+    order: Sequence[Source] | None = None,
     absent: Collection[str] = (),
     force: bool = False,
+    full: bool = False,
 ) -> StageResult:
     """Run one stage if it is stale. The caller holds the workspace's lock.
 
@@ -138,13 +166,16 @@ def run_stage(
         settings: all settings.
         progress: told how far the work is.
         sources: the raw files, for the stage that reads them.
+        order: the same in the order in which they came, where that is another.
         absent: artefacts that this run could not make; what stands of an earlier run does not count.
         force: run it even if it is fresh.
+        full: add to nothing that stands.
 
     Raises:
         WorkspaceError: an artefact that the stage needs is missing.
     """
-    inputs, fingerprint = plan(stage, workspace, settings, sources, absent)
+    order = list(sources if order is None else order)
+    inputs, fingerprint = plan(stage, workspace, settings, order, absent)
     manifest = workspace.manifest(stage.name)
     if not force:
         fresh = manifest is not None and manifest.fingerprint == fingerprint and workspace.holds(manifest)
@@ -162,8 +193,15 @@ def run_stage(
     with workspace.writing(stage.name) as out:
         cache = workspace.root / "cache"
         checkpoint = checkpoint_of(workspace.root, stage.name, fingerprint)
-        context = Context(folders, sources, out, settings, progress, cache, checkpoint, workspace)
+        context = Context(
+            folders, sources, out, settings, progress, cache, checkpoint, workspace, list(order)
+        )
+        if stage.extends and manifest is not None and workspace.holds(manifest) and not (force or full):
+            same = same_work(stage, settings, manifest)
+            context = replace(context, standing=Standing(workspace, manifest, same))
         counts = dict(stage.run(context))
+        if context.order != order:
+            inputs, fingerprint = plan(stage, workspace, settings, context.order, absent)
         seconds = time.perf_counter() - started
         interrupts.check()
         made = Manifest(
@@ -211,18 +249,29 @@ def plan(
             inputs[name] = hashlib.sha256(file.read_bytes()).hexdigest()
     if sources:
         inputs["sources"] = _hash([source.fingerprint for source in sources])
-    described = {
-        "stage": stage.name,
-        "version": stage.version,
-        "settings": _relevant(stage, settings),
-        "inputs": inputs,
-    }
-    return inputs, _hash(described)
+    return inputs, _described(stage, settings, inputs)
+
+
+def same_work(stage: Stage, settings: Settings, manifest: Manifest) -> bool:
+    """Whether an artefact was made by this version of a stage with these settings, whatever its inputs."""
+    return _described(stage, settings, manifest.inputs) == manifest.fingerprint
 
 
 def versions() -> dict[str, str]:
     """Versions of Shelfcheck and the libraries that shape its artefacts."""
     return {name: metadata.version(name) for name in _VERSIONED}
+
+
+def _described(stage: Stage, settings: Settings, inputs: Mapping[str, str]) -> str:
+    """The fingerprint of a stage with such inputs."""
+    return _hash(
+        {
+            "stage": stage.name,
+            "version": stage.version,
+            "settings": _relevant(stage, settings),
+            "inputs": inputs,
+        }
+    )
 
 
 def _watched(stage: Stage, settings: Settings) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from shelfcheck.config import Settings
 from shelfcheck.prepare import PrepareSummary, iter_prepared, prepare
+from shelfcheck.prepare.earlier import Previous
 from shelfcheck.progress import NullProgress
 from shelfcheck.schema import REJECTED_SCHEMA, REVIEW_SCHEMA
 from shelfcheck.sources import SourceBatch
@@ -30,6 +31,13 @@ class Rows:
     fingerprint: str = ""
     batch: int = 7
     size: int = field(init=False)
+    category: str | None = None
+    marketplace: str | None = None
+    metadata: tuple[str, ...] = ()
+    report_metadata: tuple[str, ...] = ()
+    label_map: str | None = None
+    problem: tuple[str, str] | None = None
+    row_groups: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         self.size = 10 * len(self.rows)
@@ -62,13 +70,19 @@ def review(number: int, **values: Any) -> Row:
     } | values
 
 
-def run(out: Path, *sources: Rows, **settings: Any) -> PrepareSummary:
+def run(out: Path, *sources: Rows, previous: Path | None = None, **settings: Any) -> PrepareSummary:
     """`prepare` with dotted settings, `__` for the dot."""
     values: dict[str, dict[str, Any]] = {"run": {"threads": 2}}
     for key, value in settings.items():
         section, name = key.split("__")
         values.setdefault(section, {})[name] = value
-    return prepare(sources, out, Settings.model_validate(values), NullProgress())  # type: ignore[arg-type]
+    return prepare(
+        sources,  # type: ignore[arg-type]
+        out,
+        Settings.model_validate(values),
+        NullProgress(),
+        previous=None if previous is None else Previous(previous, "", valid=True),
+    )
 
 
 def read(out: Path) -> list[Row]:

@@ -254,7 +254,7 @@ def test_same_files_whatever_the_threads(tmp_path: Path) -> None:
 def test_full_files_give_way_to_new_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Footers of open files must not pile up in memory; order and result stay."""
     monkeypatch.setattr("shelfcheck.prepare.months._OPEN_ROW_GROUPS", 1)
-    monkeypatch.setattr("shelfcheck.prepare.months._ROW_GROUP_ROWS", 300)
+    monkeypatch.setattr("shelfcheck.prepare.months.ROW_GROUP_ROWS", 300)
     rows = [
         review(i, review_body=f"{i} some words" * 250, review_date=dt.date(2001, 1 + i % 2, 1))
         for i in range(8_000)

@@ -30,6 +30,7 @@ from shelfcheck.api.jobs import (
     prepare,
     report,
     run,
+    source_plan,
     status,
 )
 from shelfcheck.api.learning import (
@@ -92,6 +93,7 @@ __all__ = [
     "run",
     "sample",
     "serve",
+    "source_plan",
     "status",
     "train",
     "tune",

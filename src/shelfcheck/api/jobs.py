@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from shelfcheck.api._shared import Paths
     from shelfcheck.demo import Score
-    from shelfcheck.pipeline import RunResult
+    from shelfcheck.pipeline import RunResult, SourcePlan
     from shelfcheck.progress import Progress
     from shelfcheck.sources.demo import GeneratedFiles
     from shelfcheck.stages import StageResult
@@ -39,10 +39,12 @@ def run(
     overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     force: bool = False,
+    full: bool = False,
 ) -> RunResult:
     """Run the main job: raw reviews in, ranked findings and a report out.
 
-    Stages that are fresh are skipped; a killed run goes on where it stopped.
+    Stages that are fresh are skipped; a killed run goes on where it stopped. Of files that were read before
+    and have not changed, nothing is read again, where that gives the same.
 
     Args:
         source: files, folders, globs or URLs of raw reviews.
@@ -51,6 +53,7 @@ def run(
         overrides: dotted key -> value, stronger than the file.
         progress: told how far the work is.
         force: run every stage even if it is fresh.
+        full: use nothing that an earlier run has added to, unless a run that reads all files gives the same.
 
     Raises:
         ShelfcheckError: the input, the settings or the workspace cannot be used.
@@ -63,6 +66,7 @@ def run(
         overrides=overrides,
         progress=progress,
         force=force,
+        full=full,
     )
 
 
@@ -74,6 +78,7 @@ def prepare(
     overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     force: bool = False,
+    full: bool = False,
 ) -> StageResult:
     """Read, check, clean and store reviews by month. Arguments as for `run`."""
     return run_targets(
@@ -84,6 +89,7 @@ def prepare(
         overrides=overrides,
         progress=progress,
         force=force,
+        full=full,
     ).stages[-1]
 
 
@@ -210,7 +216,21 @@ def status(
     *,
     config: str | Path | None = None,
     overrides: Mapping[str, Any] | None = None,
+    full: bool = False,
 ) -> dict[str, str]:
     """What a run would do with each stage: `fresh`, `stale` or `missing`. Changes nothing."""
     settings = resolve(config, overrides, workspace).settings
-    return pipeline.states(open_workspace(workspace), settings, sources_of(source, settings))
+    return pipeline.states(open_workspace(workspace), settings, sources_of(source, settings), full=full)
+
+
+def source_plan(
+    workspace: str | Path,
+    source: Paths,
+    *,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    full: bool = False,
+) -> SourcePlan:
+    """Which files of a run are new, changed or gone, and what it would read. Changes nothing."""
+    settings = resolve(config, overrides, workspace).settings
+    return pipeline.source_plan(open_workspace(workspace), settings, sources_of(source, settings), full=full)

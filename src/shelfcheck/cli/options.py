@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from shelfcheck.cli.progress import ConsoleProgress
+    from shelfcheck.pipeline import SourcePlan
     from shelfcheck.progress import Progress
     from shelfcheck.stages import StageResult
 
@@ -64,6 +65,11 @@ engine = click.option(
     help="What runs the relational work, for commands that run on Spark too: run.engine.",
 )
 force = click.option("--force", is_flag=True, help="Run even what is fresh.")
+full = click.option(
+    "--full",
+    is_flag=True,
+    help="Read all files, as if nothing had been added bit by bit; what would be the same is not made again.",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print the result as JSON.")
 quiet = click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 source_format = click.option(
@@ -150,3 +156,48 @@ def stage_json(result: StageResult) -> dict[str, Any]:
         "folder": result.place,
         **result.counts,
     }
+
+
+def plan_json(plan: SourcePlan) -> dict[str, Any]:
+    """What a run would read, as plain values."""
+    values: dict[str, Any] = {"does": plan.does, "why": plan.why}
+    if plan.changes is not None:
+        values |= {
+            "unchanged": len(plan.changes.same),
+            "new": list(plan.changes.new),
+            "changed": list(plan.changes.changed),
+            "gone": list(plan.changes.gone),
+            "new_bytes": plan.changes.new_bytes,
+            "new_rows_estimated": plan.changes.new_rows,
+        }
+    return values
+
+
+def show_plan(plan: SourcePlan) -> None:
+    """Print which files are new, changed or gone, and what a run would read."""
+    from shelfcheck.cli.tables import show  # noqa: PLC0415 - loads rich
+
+    changes = plan.changes
+    if changes is not None:
+        rows = [
+            (state, f"{len(paths):,}", _names(paths))
+            for state, paths in (
+                ("unchanged", changes.same),
+                ("new", changes.new),
+                ("changed", changes.changed),
+                ("gone", changes.gone),
+            )
+        ]
+        show("", ("files", "count", "names"), rows, numeric=[1])
+    if plan.does == "add" and changes is not None:
+        about = "" if changes.new_rows is None else f", about {changes.new_rows:,} rows"
+        click.echo(f"Reads the new files only: {changes.new_bytes / 1e6:,.1f} MB{about}.")
+    elif plan.does == "read all":
+        click.echo(f"Reads all files: {plan.why}." if plan.why else "Reads all files.")
+    else:
+        click.echo("Reads no file.")
+
+
+def _names(paths: Sequence[str]) -> str:
+    names = [path.rsplit("/", 1)[-1] for path in paths[:3]]
+    return ", ".join(names) + (", ..." if len(paths) > len(names) else "")

@@ -18,15 +18,16 @@ Examples:
 )
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...")
 @options.source_format
+@options.full
 @options.common
-def prepare(job: options.Job, *, sources: tuple[str, ...]) -> None:
+def prepare(job: options.Job, *, sources: tuple[str, ...], full: bool) -> None:
     """Read, check, clean and store reviews by month.
 
     SOURCE is a file, a folder, a glob or a URL. Rows that cannot be used are kept beside, with
     file, line and reason: rows read = rows kept + filtered + rejected, always.
     """
     with job.progress() as progress:
-        result = api.prepare(sources, job.workspace, **job.arguments(progress))
+        result = api.prepare(sources, job.workspace, full=full, **job.arguments(progress))
     from shelfcheck.prepare import PrepareSummary  # noqa: PLC0415
 
     summary = PrepareSummary.from_json(result.file("summary.json").read_text(encoding="utf-8"))

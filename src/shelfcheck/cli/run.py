@@ -9,6 +9,7 @@ import click
 from shelfcheck import api
 from shelfcheck.cli import options
 from shelfcheck.cli.tables import console, show
+from shelfcheck.pipeline import MAIN_JOB
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,34 +26,46 @@ _DECLINING = "declining_products"
     epilog="""\b
 Examples:
   shelfcheck run --source amazon_reviews_us_*.tsv.gz --workspace shop
-  shelfcheck run --source reviews.parquet --source more/ --workspace shop --dry-run
+  shelfcheck run --source reviews/ --workspace shop --dry-run
+  shelfcheck run --source reviews/ --workspace shop --full
   shelfcheck run --source export.csv --config shelfcheck.toml --json > summary.json"""
 )
 @click.option(
     "--source", "sources", multiple=True, required=True, help="File, folder, glob or URL. May be repeated."
 )
 @options.source_format
-@click.option("--dry-run", is_flag=True, help="Say what would run, and change nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what would be read and run, and change nothing.")
+@options.full
 @options.common
-def run(job: options.Job, *, sources: tuple[str, ...], dry_run: bool) -> None:
+def run(job: options.Job, *, sources: tuple[str, ...], dry_run: bool, full: bool) -> None:
     """Raw reviews in, ranked findings and a report out.
 
-    Runs every stage that is stale, skips what is fresh, and goes on where a killed run stopped.
+    Runs every stage that is stale, skips what is fresh, and goes on where a killed run stopped. Where new
+    files have come to those of an earlier run, only they are read.
     """
     if dry_run:
-        states = api.status(job.workspace, sources, config=job.config, overrides=job.overrides)
-        if job.as_json:
-            options.print_json(states)
-        else:
-            rows = [(name, state, "skip" if state == "fresh" else "run") for name, state in states.items()]
-            show("", ("stage", "state", "would"), rows)
+        _show_plan(job, sources, full=full)
         return
     with job.progress() as progress:
-        result = api.run(sources, job.workspace, **job.arguments(progress))
+        result = api.run(sources, job.workspace, full=full, **job.arguments(progress))
     if job.as_json:
         options.print_json(summary(result))
     else:
         show_summary(result)
+
+
+def _show_plan(job: options.Job, sources: tuple[str, ...], *, full: bool) -> None:
+    states = api.status(job.workspace, sources, config=job.config, overrides=job.overrides, full=full)
+    plan = api.source_plan(job.workspace, sources, config=job.config, overrides=job.overrides, full=full)
+    if job.as_json:
+        options.print_json({"sources": options.plan_json(plan), "stages": states})
+        return
+    options.show_plan(plan)
+    rows = [
+        (name, state, "skip" if state == "fresh" or name not in MAIN_JOB else "run")
+        for name, state in states.items()
+    ]
+    show("", ("stage", "state", "would"), rows)
 
 
 def summary(result: RunResult) -> dict[str, Any]:

@@ -15,15 +15,31 @@ from shelfcheck.settings_file import parse_assignments
     epilog="""\b
 Examples:
   shelfcheck status --workspace shop
+  shelfcheck status --workspace shop --source reviews/
   shelfcheck status --workspace shop --json"""
+)
+@click.option(
+    "--source",
+    "sources",
+    multiple=True,
+    help="Files, folders, globs or URLs of raw reviews: say which are new, changed or gone. May be repeated.",
 )
 @options.workspace
 @options.config
 @options.assignments
 @options.as_json
-def status(*, workspace: str, config: str | None, assignments: tuple[str, ...], as_json: bool) -> None:
+def status(
+    *,
+    sources: tuple[str, ...],
+    workspace: str,
+    config: str | None,
+    assignments: tuple[str, ...],
+    as_json: bool,
+) -> None:
     """Show what a workspace holds and what is out of date."""
-    states = api.status(workspace, config=config, overrides=parse_assignments(assignments))
+    overrides = parse_assignments(assignments)
+    states = api.status(workspace, sources, config=config, overrides=overrides)
+    plan = api.source_plan(workspace, sources, config=config, overrides=overrides) if sources else None
     shelf = open_workspace(workspace)
     manifests = {name: shelf.manifest(name) for name in states}
     if as_json:
@@ -39,8 +55,11 @@ def status(*, workspace: str, config: str | None, assignments: tuple[str, ...], 
                 else {"state": state}
                 for name, state in states.items()
             }
+            | ({} if plan is None else {"sources": options.plan_json(plan)})
         )
         return
+    if plan is not None:
+        options.show_plan(plan)
     rows = []
     for name, state in states.items():
         made = manifests[name]

@@ -8,6 +8,7 @@ r"""The stages of the main job, declared in order, and the run that walks them.
 `table` declares them, `adapters` binds each to the package that does the work, `running` walks them.
 """
 
+from shelfcheck.pipeline.arrivals import SourcePlan
 from shelfcheck.pipeline.names import (
     DECLINING_PRODUCTS,
     ENCODED,
@@ -28,7 +29,7 @@ from shelfcheck.pipeline.names import (
     SAMPLE_MANIFEST,
     TUNING_HISTORY,
 )
-from shelfcheck.pipeline.running import RunResult, closure, run_stages, states
+from shelfcheck.pipeline.running import RunResult, closure, run_stages, source_plan, states
 from shelfcheck.pipeline.table import MAIN_JOB, STAGES
 
 __all__ = [
@@ -53,7 +54,9 @@ __all__ = [
     "STAGES",
     "TUNING_HISTORY",
     "RunResult",
+    "SourcePlan",
     "closure",
     "run_stages",
+    "source_plan",
     "states",
 ]

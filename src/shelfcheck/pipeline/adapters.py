@@ -30,16 +30,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shelfcheck.config import Settings
+    from shelfcheck.prepare.earlier import Previous
     from shelfcheck.stages import Context
 
 
 def run_prepare(context: Context) -> Mapping[str, Any]:
-    """Raw reviews, cleaned and by month."""
+    """Raw reviews, cleaned and by month; only those of new files, where that gives the same."""
     from shelfcheck.prepare import prepare, read_listing  # noqa: PLC0415 - loads when a stage runs
+    from shelfcheck.prepare.earlier import told_of  # noqa: PLC0415
 
     if context.settings.run.engine == "spark":
-        from shelfcheck.prepare.spark import prepare_on_spark as prepare  # noqa: PLC0415
-    summary = prepare(context.sources, context.out, context.settings, context.progress)
+        from shelfcheck.prepare.spark import prepare_on_spark  # noqa: PLC0415
+
+        summary = prepare_on_spark(context.sources, context.out, context.settings, context.progress)
+    else:
+        summary = prepare(
+            context.sources,
+            context.out,
+            context.settings,
+            context.progress,
+            previous=_prepared_before(context),
+        )
+    context.order[:], told = told_of(context.out, context.sources)
     listing = read_listing(context.out)
     return {
         "rows_read": summary.rows_read,
@@ -49,7 +61,18 @@ def run_prepare(context: Context) -> Mapping[str, Any]:
         "months": len(listing.months),
         "files": len(listing.files()),
         "bytes": listing.bytes,
+        **told,
     }
+
+
+def _prepared_before(context: Context) -> Previous | None:
+    from shelfcheck.prepare.earlier import READ_FIRST, Previous  # noqa: PLC0415
+
+    standing = context.standing
+    if standing is None:
+        return None
+    folder = standing.folder(*READ_FIRST)
+    return Previous(folder, standing.manifest.fingerprint, standing.same_work, standing.folder)
 
 
 def run_sample(context: Context) -> Mapping[str, Any]:

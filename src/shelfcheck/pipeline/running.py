@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from shelfcheck.errors import NotEnoughDataError, WorkspaceError
+from shelfcheck.pipeline.arrivals import SourcePlan, order_of_arrival, plan_sources
 from shelfcheck.pipeline.names import (
     EVALUATION,
     MODEL,
@@ -62,6 +63,7 @@ def run_stages(
     *,
     sources: Sequence[Source] = (),
     force: bool = False,
+    full: bool = False,
 ) -> RunResult:
     """Run stages and what they stand on, skipping what is fresh.
 
@@ -72,6 +74,7 @@ def run_stages(
         targets: names of the stages wanted.
         sources: raw files; without them the prepared reviews must be there already.
         force: run the targets even if they are fresh.
+        full: add to nothing that stands; what was added to is made anew where that gives another result.
 
     Raises:
         WorkspaceError: no sources were given and nothing was prepared, or the workspace is in use.
@@ -83,6 +86,7 @@ def run_stages(
     skipped: dict[str, str] = {}
     workspace.told = progress
     with workspace.locked():
+        order = order_of_arrival(workspace, settings, sources, full=full or force)
         for stage in STAGES:
             if stage.name not in wanted:
                 continue
@@ -90,14 +94,22 @@ def run_stages(
                 _require_prepared(workspace)
                 continue
             forced = force and stage.name in targets
-            given = sources if stage.name == PREPARED else ()
+            given, arrived = (sources, order) if stage.name == PREPARED else ((), None)
             lacking = [name for name in stage.needs if name in skipped and name not in stage.optional]
             if lacking:
                 skipped[stage.name] = skipped[lacking[0]]
                 continue
             try:
                 result = run_stage(
-                    stage, workspace, settings, progress, sources=given, absent=skipped, force=forced
+                    stage,
+                    workspace,
+                    settings,
+                    progress,
+                    sources=given,
+                    order=arrived,
+                    absent=skipped,
+                    force=forced,
+                    full=full,
                 )
             except NotEnoughDataError as error:
                 if REPORT not in targets and len(targets) == 1:
@@ -142,9 +154,12 @@ def closure(targets: Sequence[str]) -> set[str]:
     return found
 
 
-def states(workspace: Workspace, settings: Settings, sources: Sequence[Source] = ()) -> dict[str, str]:
+def states(
+    workspace: Workspace, settings: Settings, sources: Sequence[Source] = (), *, full: bool = False
+) -> dict[str, str]:
     """What a run would do with each stage: `fresh`, `stale` or `missing`."""
     found: dict[str, str] = {}
+    order = order_of_arrival(workspace, settings, sources, full=full) if sources else []
     for stage in STAGES:
         manifest = workspace.manifest(stage.name)
         if manifest is None:
@@ -157,9 +172,17 @@ def states(workspace: Workspace, settings: Settings, sources: Sequence[Source] =
         elif stage.name == PREPARED and not sources:
             found[stage.name] = "fresh"
         else:
-            _, fingerprint = plan(stage, workspace, settings, sources if stage.name == PREPARED else ())
+            _, fingerprint = plan(stage, workspace, settings, order if stage.name == PREPARED else ())
             found[stage.name] = "fresh" if fingerprint == manifest.fingerprint else "stale"
     return found
+
+
+def source_plan(
+    workspace: Workspace, settings: Settings, sources: Sequence[Source], *, full: bool = False
+) -> SourcePlan:
+    """What a run would read of its sources, and why. Changes nothing."""
+    fresh = states(workspace, settings, sources, full=full)[PREPARED] == "fresh"
+    return plan_sources(workspace, settings, STAGES[0], sources, fresh=fresh, full=full)
 
 
 def _require_prepared(workspace: Workspace) -> None:

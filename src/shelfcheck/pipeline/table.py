@@ -76,6 +76,7 @@ STAGES: Final = (
         needs=(),
         settings=("source", "prepare", "text"),
         run=run_prepare,
+        extends=True,
     ),
     Stage(
         SAMPLE,

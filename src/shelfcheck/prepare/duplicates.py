@@ -7,21 +7,17 @@ standing, and always keeps the first row in input order.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from shelfcheck import schema
 from shelfcheck.prepare.fingerprint import fingerprints
 from shelfcheck.prepare.rules import EXACT_DUPLICATE, RARE_CATEGORY, REPEATED_REVIEW_ID, TOO_LONG, TOO_SHORT
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from shelfcheck.config import PrepareSettings
-    from shelfcheck.engines.duckdb import DuckDB
     from shelfcheck.engines.relations import Relations
     from shelfcheck.prepare.rules import LengthBounds, Screened
 
@@ -116,27 +112,6 @@ def key_batch(screened: Screened) -> pa.RecordBatch:
     return keys.filter(pa.array(standing))
 
 
-class KeyWriter:
-    """Writes keys to a Parquet file, in input order."""
-
-    def __init__(self, path: Path) -> None:
-        # Random numbers: neither compression nor dictionaries nor statistics would pay.
-        self._writer = pq.ParquetWriter(
-            path, KEY_SCHEMA, compression="none", use_dictionary=False, write_statistics=False
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._writer.close()
-
-    def write(self, keys: pa.RecordBatch, first: int) -> None:
-        """Append what `key_batch` made of the batch whose first row has the ordinal `first`."""
-        ordinals = pa.array(keys.column(0).to_numpy() + first)
-        self._writer.write_batch(pa.RecordBatch.from_arrays([ordinals, *keys.columns[1:]], schema=KEY_SCHEMA))
-
-
 def find_falls(engine: Relations, settings: PrepareSettings, bounds: LengthBounds | None) -> None:
     """Make the relations `falls` (ordinal, rule) and `occurrences` (ordinal, occurrence).
 
@@ -155,18 +130,3 @@ def find_falls(engine: Relations, settings: PrepareSettings, bounds: LengthBound
     if settings.min_category_share > 0:
         engine.append("falls", RARE, {"rule": RARE_CATEGORY, "share": settings.min_category_share})
     engine.create("occurrences", OCCURRENCES)
-
-
-def view_keys(engine: DuckDB, keys: Path) -> None:
-    """Let statements read the Parquet file of keys as `keys`."""
-    path = str(keys).replace("'", "''")
-    engine.run(f"CREATE VIEW keys AS SELECT * FROM read_parquet('{path}')")  # noqa: S608 - our own path
-
-
-def write_falls(engine: DuckDB, path: Path) -> None:
-    """Write both tables of `find_falls` to one Parquet file in input order, for `FallStream`.
-
-    The engine can then be closed: what it holds would add to the memory of the second pass.
-    """
-    target = str(path).replace("'", "''")
-    engine.run(f"COPY ({FALLS_BY_ORDINAL} ORDER BY ordinal) TO '{target}' (FORMAT parquet)")

@@ -52,8 +52,11 @@ class RejectedLimit:
             if sum(self._reasons.values()) > 1.5 * self._share * rows:
                 self._stop("so far")
 
-    def add_counts(self, rows: int, reasons: Counter[str], examples: list[dict[str, object]]) -> None:
+    def add_counts(
+        self, rows: int, reasons: Counter[str], examples: list[dict[str, object]], bytes_read: int = 0
+    ) -> None:
         """Count rows that were read elsewhere: how many, those rejected by reason, the first few of these."""
+        self._bytes += bytes_read
         self._rows += rows
         self._reasons.update(reasons)
         self._examples += examples[: EXAMPLES - len(self._examples)]

@@ -24,7 +24,7 @@ class StagedBatch(NamedTuple):
     """Where one batch of staged rows is."""
 
     number: int  # of the batch in the file
-    ordinal: int  # of its first row
+    ordinal: int  # of its first row, in the whole input
     rows: int
     source: int  # index of the source its rows came from
 
@@ -49,13 +49,13 @@ class StageWriter:
     def __exit__(self, *_: object) -> None:
         self._writer.close()
 
-    def write(self, screened: Screened, source: int) -> StagedBatch:
-        """Append rows of one source."""
+    def write(self, screened: Screened, source: int, before: int = 0) -> StagedBatch:
+        """Append rows of one source; `before` rows that come earlier in the input are not staged."""
         reviews = screened.reviews
         self._writer.write_batch(
             pa.RecordBatch.from_arrays([*reviews.columns, pa.array(screened.standing)], schema=_STAGED_SCHEMA)
         )
-        batch = StagedBatch(len(self.batches), self.rows, reviews.num_rows, source)
+        batch = StagedBatch(len(self.batches), before + self.rows, reviews.num_rows, source)
         self.batches.append(batch)
         self.rows += reviews.num_rows
         return batch

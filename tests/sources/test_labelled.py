@@ -116,8 +116,9 @@ def test_another_label_map_makes_another_source(tmp_path: Path) -> None:
 def test_label_maps_that_are_none(tmp_path: Path, text: str, told: str) -> None:
     path = write(tmp_path / "a.txt", "__label__0 a novel\n")
     (tmp_path / "label_map.json").write_text(text)
-    with pytest.raises(SourceError, match=told):
-        read(path)
+    for place in (path, tmp_path):
+        with pytest.raises(SourceError, match=told):
+            find_sources([str(place)], SourceSettings())
 
 
 def test_numbers_in_the_map_may_be_text() -> None:

@@ -22,7 +22,7 @@ from shelfcheck.sources.files import (
     read_errors,
     reason_of,
 )
-from shelfcheck.sources.label_map import LABEL_MAP, beside
+from shelfcheck.sources.label_map import LABEL_MAP, beside, read_map
 from shelfcheck.sources.metadata import category_of_name, stem
 from shelfcheck.urls import is_url, local_path
 
@@ -217,11 +217,15 @@ def _attach(found: Sources) -> None:
 def _attach_label_maps(found: Sources, settings: SourceSettings) -> None:
     """Give each source of labelled texts the map of its labels: the one that is set, or one beside it."""
     known: dict[str, bool] = {}
+    versions: dict[str, str] = {}
     for i, source in enumerate(found):
         if source.format not in LABELLED:
             continue
         path = settings.label_map or beside(source.path, known)
         if path is not None:
-            both = source.fingerprint + facts(path).fingerprint
+            if path not in versions:
+                versions[path] = facts(path).fingerprint
+                read_map(path, versions[path])  # a broken one is told before anything is read
+            both = source.fingerprint + versions[path]
             fingerprint = hashlib.sha256(both.encode()).hexdigest()[:32]
             found[i] = replace(source, label_map=path, fingerprint=fingerprint)

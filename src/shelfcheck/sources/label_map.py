@@ -48,7 +48,7 @@ class Labels:
         Raises:
             UnreadableError: the map cannot be read.
         """
-        names = None if source.label_map is None else _read(source.label_map, source.fingerprint)
+        names = None if source.label_map is None else read_map(source.label_map, source.fingerprint)
         return cls(names, source.settings.several_labels == "first")
 
     def categories(self, labels: pa.Array) -> tuple[pa.Array, list[Fault]]:
@@ -135,7 +135,12 @@ def _plain(value: object) -> str:
 
 
 @lru_cache(maxsize=64)
-def _read(path: str, fingerprint: str) -> dict[str, str]:  # noqa: ARG001 - another version is read anew
+def read_map(path: str, fingerprint: str) -> dict[str, str]:  # noqa: ARG001 - another version is read anew
+    """Read a label map; see `parse`. The fingerprint tells versions of the file apart.
+
+    Raises:
+        UnreadableError: it is none.
+    """
     return parse(head(path, _MAX_BYTES), path)
 
 

@@ -98,8 +98,7 @@ void main(void) {
     const sigma = new Sigma(graph, stage, {
       nodeProgramClasses: { shape: nodeProgram(look) },
       nodeHoverProgramClasses: { shape: nodeProgram(look) },
-      edgeProgramClasses: {
-        line: EdgeRectangleProgram,
+      edgeProgramClasses: type === "line" ? { line: EdgeRectangleProgram } : {
         curve: createEdgeCurveProgram({
           arrowHead: { extremity: "target", lengthToThicknessRatio: 3, widenessToThicknessRatio: 2.6 },
           curvatureAttribute: "curvature", defaultCurvature: -0.36,

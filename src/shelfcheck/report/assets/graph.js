@@ -91,24 +91,32 @@
   };
 
   choose();
-  let view = null, why = graphViews.missing();
-  if (!why) {
-    try {
-      view = graphViews.byWebGL(stage, data, () => colours, state);
-    } catch (error) {
-      why = `WebGL fails here: ${error.message}`;
-      for (const canvas of stage.querySelectorAll("canvas")) canvas.remove();
+  // The still picture is there at once, and works; the live one takes its place when it is ready.
+  let view = graphViews.bySvg(stage, data, () => colours, state);
+  const start = () => {
+    document.documentElement.dataset.firstDraw = performance.now().toFixed(0);
+    let why = graphViews.missing();
+    if (!why) {
+      try {
+        const live = graphViews.byWebGL(stage, data, () => colours, state);
+        live.on(...pointing);
+        stage.classList.add("drawn");
+        view = live;
+        point();
+      } catch (error) {
+        why = `WebGL fails here: ${error.message}`;
+        for (const canvas of stage.querySelectorAll("canvas")) canvas.remove();
+      }
     }
-  }
-  if (view) stage.classList.add("drawn");
-  else {
-    view = graphViews.bySvg(stage, data, () => colours, state);
-    notice.textContent = `A still picture, as ${why}. Search, filter, list and keys work all the same.`;
-    notice.hidden = false;
-    byId("zoom-in").parentElement.hidden = true;
-  }
-  document.documentElement.dataset.view = view.name;
-  requestAnimationFrame(() => { document.documentElement.dataset.firstDraw = performance.now().toFixed(0); });
+    if (why) {
+      notice.textContent = `A still picture, as ${why}. Search, filter, list and keys work all the same.`;
+      notice.hidden = false;
+    }
+    byId("zoom-in").parentElement.hidden = Boolean(why);
+    requestAnimationFrame(() => requestAnimationFrame(() => { // the frame after the first that shows it
+      document.documentElement.dataset.ready = `${view.name} ${performance.now().toFixed(0)}`;
+    }));
+  };
 
   const refresh = () => { around(); view.refresh(); };
 
@@ -178,11 +186,12 @@
     update();
   };
   let leaving = 0;
-  view.on(
+  const pointing = [
     (at) => { clearTimeout(leaving); if (kept < 0) { pointed = at; stage.classList.add("points"); update(); } },
     () => { clearTimeout(leaving); leaving = setTimeout(() => { if (pointed >= 0) { pointed = -1; update(); } }, 60); },
     (at) => { stage.focus({ preventScroll: true }); keep(at === kept ? -1 : at); },
-  );
+  ];
+  view.on(...pointing);
 
   // Keys. The next node that way is the one with the least way to go, a way to the side counting double.
   const towards = (dx, dy) => {
@@ -255,10 +264,13 @@
     choose();
     if (current >= 0 && hiddenNode[current]) { current = -1; kept = -1; }
     update();
-    const shown = hiddenNode.reduce((sum, hidden) => sum + (hidden ? 0 : 1), 0);
-    const lines = hiddenEdge.reduce((sum, hidden) => sum + (hidden ? 0 : 1), 0);
-    document.documentElement.dataset.shown = `${shown} ${lines}`;
+    const [shown, lines] = tell();
     byId("status").textContent = `${count.format(shown)} nodes and ${count.format(lines)} edges are shown.`;
+  };
+  const tell = () => {
+    const left = [hiddenNode, hiddenEdge].map((hidden) => hidden.reduce((sum, one) => sum + (one ? 0 : 1), 0));
+    document.documentElement.dataset.shown = left.join(" ");
+    return left;
   };
   confidence.addEventListener("input", filter);
   if (links) links.addEventListener("input", filter);
@@ -306,5 +318,6 @@
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
   new MutationObserver(repaint).observe(document.documentElement, { attributeFilter: ["data-theme"] });
   said();
-  filter();
+  tell();
+  requestAnimationFrame(() => setTimeout(start));
 })();

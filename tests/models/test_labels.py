@@ -93,6 +93,11 @@ def test_time_split_learns_from_earlier_reviews_only(encoded):
     assert not (parts.test[2])
 
 
+def test_time_split_of_reviews_that_are_too_late_or_have_no_date(encoded):
+    with pytest.raises(NotEnoughDataError, match=r"before 1990-01-01 .* have no date"):
+        split(encoded, validate({"train": {"split": "time", "split_date": "1990-01-01"}}).train)
+
+
 def test_time_split_needs_a_date():
     with pytest.raises(ConfigError, match="split_date"):
         validate({"train": {"split": "time"}})

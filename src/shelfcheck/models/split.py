@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from shelfcheck.errors import NotEnoughDataError
 from shelfcheck.models.blocks import taken
 from shelfcheck.schema import REVIEW_ID
 
@@ -125,13 +126,23 @@ def split(encoded: Encoded, settings: TrainSettings, bucket_of: npt.NDArray[np.i
         encoded: the reviews.
         settings: `split`, `split_date`, `test_share` and `calibration_share` are read.
         bucket_of: bucket of each review's product, (n); `encoded.bucket` when None.
+
+    Raises:
+        NotEnoughDataError: split by time, nothing is left to learn from.
     """
-    return assign(
+    parts = assign(
         settings,
         encoded.bucket if bucket_of is None else bucket_of,
         days=lambda: encoded.day,
         review_ids=lambda: encoded.rows().column(REVIEW_ID),
     )
+    if parts.kind == "time" and not parts.train.any():
+        undated = int(np.count_nonzero(np.asarray(encoded.day) == NO_DAY))
+        raise NotEnoughDataError(
+            f"no review of before {settings.split_date} to learn from; {undated:,} of {encoded.n_rows:,} "
+            "have no date. Choose another train.split_date, or train.split = 'product'."
+        )
+    return parts
 
 
 def assign(

@@ -328,6 +328,14 @@ class TrainSettings(Section):
         default=0.0,
         description="Classes with a smaller share of the reviews are not learned; originally 0.01.",
     )
+    update: Literal["retrain", "keep"] = Field(
+        default="retrain",
+        description="When new reviews come. `retrain`: learn anew from all; `keep`: the models that stand judge "
+        "the new ones, until the reviews have grown by more than max_growth.",
+    )
+    max_growth: float = Field(
+        default=0.1, gt=0, description="Growth of the reviews over which `keep` learns anew; 0.1 is a tenth."
+    )
     linear: LinearSettings = Field(default_factory=LinearSettings)
     tfidf_svm: TfidfSvmSettings = Field(default_factory=TfidfSvmSettings)
     embedding: EmbeddingSettings = Field(default_factory=EmbeddingSettings)
@@ -502,8 +510,13 @@ class SparkSettings(Section):
         pattern=r"^\d+[mg]$",
         description="Memory of Java: of the driver on a local master, of each executor on a cluster.",
     )
+    exchange: str | None = Field(
+        default=None,
+        description="Folder or URL (s3://…) that all machines reach, for files that tasks leave one another; "
+        "in the workspace when unset.",
+    )
     partitions: int = Field(
-        default=0, ge=0, le=100_000, description="Partitions of a shuffle; 0 leaves them to Spark."
+        default=0, ge=0, le=100_000, description="Partitions of a shuffle; 0: by the rows, as far as known."
     )
     conf: dict[str, str] = Field(
         default_factory=dict,

@@ -98,7 +98,7 @@ def write_nasty(folder: Path) -> Path:
         plain[0],
     ]
     huge = tsv([good | {"review_body": "huge " * 600_000, "review_id": "HUGE"}]).splitlines(keepends=True)[1]
-    (folder / "a.tsv").write_bytes(b"".join([*plain[:100], *broken, huge, *plain[100:], b"\n\n"]))
+    (folder / "a.tsv").write_bytes(b"".join([*plain[:100], *broken, *plain[100:], b"\n\n"]))
     (folder / "b.tsv.gz").write_bytes(gzip.compress(tsv(rows(200, 2))))
     (folder / "c_cut.tsv.gz").write_bytes(gzip.compress(tsv(rows(300, 3)), mtime=0)[:-40])
     pq.write_table(parquet_table(rows(400, 4)), folder / "d.parquet", row_group_size=60)
@@ -107,6 +107,7 @@ def write_nasty(folder: Path) -> Path:
     (folder / "g_header.tsv").write_bytes(tsv([]))
     for i in range(6):  # small files
         pq.write_table(parquet_table(rows(7, 10 + i)), folder / f"h{i}.parquet")
+    (folder / "i_huge.tsv.gz").write_bytes(gzip.compress(b"".join([plain[0], huge, *plain[1:9]])))
     reviews = [
         {
             "asin": f"P{i % 5}",

@@ -67,6 +67,10 @@ STAGES: dict[str, Equality] = {
             "rows by month": lambda folder: read_listing(folder).rows_by_month(),
         },
     ),
+    "explore": Equality(),
+    "language": Equality(),
+    "graph": Equality(),
+    "out_of_fold": Equality(),  # by one thread: several learn a little otherwise in every run
 }
 
 # Stage, data, settings.
@@ -89,6 +93,12 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         {"prepare.length_rule": "sd", "prepare.min_category_share": 0.2, "text.stemmer": "english"},
     ),
     ("prepared", "real", {}),
+    ("explore", "nasty", {}),
+    ("explore", "real", {}),
+    ("language", "real", {"language.min_reviews": 30, "language.permutations": 99, "language.word_ngrams": 2}),
+    ("graph", "nasty", {"prepare.drop_duplicates": False}),
+    ("graph", "real", {"graph.bought": "all"}),
+    ("out_of_fold", "real", {"run.threads": 1, "audit.folds": 2, "train.linear.hash_bits": 16}),
 ]
 
 
@@ -104,6 +114,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     from shelfcheck.prepare.spark import months, pieces, run
 
     monkeypatch.setattr(pieces, "SMALLEST", 8_000)
+    monkeypatch.setattr(pieces, "LARGEST", 8_000)
     monkeypatch.setattr(months, "SMALLEST", 50)
     monkeypatch.setattr(run, "LEAST_BUDGET", 30_000)
     monkeypatch.setattr(run, "memory_bytes", lambda settings: 0)

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    import pyarrow.parquet as pq
     from numpy.typing import NDArray
 
     from shelfcheck.config import Settings
+    from shelfcheck.engines.exchange import Exchange
     from shelfcheck.prepare.spark.staging import Report
 
 FALLS_SCHEMA: Final = pa.schema(
@@ -108,7 +108,7 @@ class Written:
     """What a task tells the driver: the files that count, and what became of the rows."""
 
     token: str
-    rows: list[int] = field(default_factory=list)  # of each part's file; without any there is no file
+    rows: list[int] = field(default_factory=list)  # of each part's file; one without any is left out
     kept: dict[int, int] = field(default_factory=dict)  # item -> rows
     fallen: dict[int, dict[str, int]] = field(default_factory=dict)  # item -> rule -> rows
     categories: dict[str, int] = field(default_factory=dict)
@@ -126,9 +126,9 @@ class Written:
         return cls(**values)
 
 
-def part_file(staging: Path, task: int, at: int, token: str) -> Path:
-    """The file of a part, before it is published."""
-    return staging / f"part-{task:06d}-{at:04d}-{token}.parquet"
+def part_name(task: int, at: int, token: str) -> str:
+    """Name in the exchange of a part's file, before it is published."""
+    return f"part-{task:06d}-{at:04d}-{token}.parquet"
 
 
 class Falls:
@@ -143,10 +143,10 @@ class Falls:
     def of(self, ordinals: NDArray[np.int64]) -> tuple[list[tuple[int, str]], dict[int, int]]:
         """Of rows with these ordinals, ascending: (row, rule) of those that fall; row -> occurrence."""
         begin, end = np.searchsorted(self._ordinals, [ordinals[0], ordinals[-1] + 1])
+        rows = np.searchsorted(ordinals, self._ordinals[begin:end])
+        ours = ordinals[rows] == self._ordinals[begin:end]  # others between are of other months
         fallen, suffixes = [], {}
-        for row, at in zip(
-            np.searchsorted(ordinals, self._ordinals[begin:end]).tolist(), range(begin, end), strict=True
-        ):
+        for row, at in zip(rows[ours].tolist(), (begin + np.flatnonzero(ours)).tolist(), strict=True):
             rule, occurrence = self._rules[at], self._occurrences[at]
             if rule is not None:
                 fallen.append((row, rule))
@@ -161,7 +161,7 @@ def write_parts(
     falls: Falls,
     *,
     starts: Sequence[int],
-    staging: Path,
+    exchange: Exchange,
     settings: Settings,
 ) -> Written:
     """Write the files of a task.
@@ -171,7 +171,7 @@ def write_parts(
         parts: what to write.
         falls: of these parts.
         starts: ordinal of each item's first row, ascending.
-        staging: where rows lie and files go.
+        exchange: where rows lie and files go.
         settings: the section `text` holds.
     """
     written = Written(uuid.uuid4().hex[:8])
@@ -180,8 +180,8 @@ def write_parts(
     categories: Counter[str] = Counter()
     items = np.array(starts, np.int64)
     for at, part in enumerate(parts):
-        with _PartWriter(part_file(staging, task, at, written.token)) as writer:
-            for staged in _batches(part, staging):
+        with exchange.writing(part_name(task, at, written.token)) as path, _PartWriter(path) as writer:
+            for staged in _batches(part, exchange):
                 ordinals = staged.column(staged.num_columns - 1).to_numpy()
                 item_of = np.searchsorted(items, ordinals, "right") - 1
                 reviews = pa.RecordBatch.from_arrays(staged.columns[:-1], schema=schema.REVIEW_SCHEMA)
@@ -204,12 +204,12 @@ def write_parts(
     return written
 
 
-def _batches(part: Part, staging: Path) -> Iterator[pa.RecordBatch]:
+def _batches(part: Part, exchange: Exchange) -> Iterator[pa.RecordBatch]:
     """Staged rows of a part in the order of the input, small batches together."""
     waiting: list[pa.RecordBatch] = []
     rows = 0
     for place in part.places:
-        with pa.OSFile(str(Files.of(staging, place.piece, place.token).reviews)) as file:
+        with exchange.reading(Files.of(place.piece, place.token).reviews) as file:
             reader = pa.ipc.open_file(file, options=pa.ipc.IpcReadOptions(use_threads=False))
             for i in place.batches:
                 waiting.append(reader.get_batch(i))
@@ -222,11 +222,10 @@ def _batches(part: Part, staging: Path) -> Iterator[pa.RecordBatch]:
 
 
 class _PartWriter:
-    """A Parquet file of whole row groups; none at all without rows."""
+    """A Parquet file of whole row groups."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._writer: pq.ParquetWriter | None = None
+        self._writer = month_file(path)
         self._waiting: list[pa.RecordBatch] = []
         self._n_waiting = 0
         self.rows = 0
@@ -237,8 +236,7 @@ class _PartWriter:
     def __exit__(self, kind: object, *_: object) -> None:
         if kind is None and self._n_waiting:
             self._flush(self._n_waiting)
-        if self._writer is not None:
-            self._writer.close()
+        self._writer.close()
 
     def write(self, rows: pa.RecordBatch) -> None:
         """Append rows."""
@@ -250,8 +248,6 @@ class _PartWriter:
             self._flush(ROW_GROUP_ROWS)
 
     def _flush(self, rows: int) -> None:
-        if self._writer is None:
-            self._writer = month_file(self._path)
         whole = pa.Table.from_batches(self._waiting)
         self._writer.write_table(whole.slice(0, rows), row_group_size=rows)
         self._waiting = whole.slice(rows).to_batches()

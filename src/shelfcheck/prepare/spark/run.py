@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import uuid
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from shelfcheck import schema
-from shelfcheck.engines import executor
+from shelfcheck.engines.exchange import Exchange
 from shelfcheck.errors import WorkspaceError
 from shelfcheck.interrupts import deferred
 from shelfcheck.prepare.limits import RejectedLimit
@@ -23,7 +24,7 @@ from shelfcheck.prepare.spark.months import (
     FALLS_SCHEMA,
     Falls,
     Written,
-    part_file,
+    part_name,
     plan_parts,
     write_parts,
 )
@@ -85,42 +86,49 @@ def prepare_on_spark(
         raise WorkspaceError(f"{out / 'reviews'}: there already. Name an empty folder, or remove it first.")
     staging = out / ".staging"
     shutil.rmtree(staging, ignore_errors=True)
+    exchange = _exchange(settings, staging)
     for folder in (out / "reviews", out / "rejected"):
         folder.mkdir(parents=True)
-    executor.mark(staging)
+    exchange.make()
     try:
         with Spark(settings.spark, progress) as spark:
-            return _prepare(spark, sources, out, staging, settings)
+            return _prepare(spark, sources, out, exchange, settings)
     finally:
-        shutil.rmtree(staging, ignore_errors=True)
+        exchange.clear()
+
+
+def _exchange(settings: Settings, staging: Path) -> Exchange:
+    """Where tasks leave files: in a folder of this run's own."""
+    place = settings.spark.exchange
+    return Exchange(staging if place is None else f"{place.rstrip('/')}/prepare-{uuid.uuid4().hex[:8]}")
 
 
 def _prepare(
-    spark: Spark, sources: Sequence[Source], out: Path, staging: Path, settings: Settings
+    spark: Spark, sources: Sequence[Source], out: Path, exchange: Exchange, settings: Settings
 ) -> PrepareSummary:
     from shelfcheck.prepare.duplicates import FALLS_BY_ORDINAL, find_falls  # noqa: PLC0415 - loads Numba
 
     fixed = fixed_bounds(settings.prepare)
     pieces = cut(sources, spark.slots)
-    reports = _stage(spark, pieces, staging, settings, fixed)
+    reports = _stage(spark, pieces, exchange, settings, fixed)
     _judge_rejected(reports, sources, settings)
     histogram: Counter[int] = Counter()
     for report in reports:
         histogram.update(report.lengths)
     bounds = fixed or data_bounds(settings.prepare, histogram)
 
-    key_files = [Files.of(staging, i, report.token).keys for i, report in enumerate(reports)]
-    keys = spark.each(len(key_files), lambda i: read_keys(key_files[i]), KEYS_SCHEMA)
+    key_files = [Files.of(i, report.token).keys for i, report in enumerate(reports)]
+    keys = spark.each(len(key_files), lambda i: read_keys(exchange, key_files[i]), KEYS_SCHEMA)
     spark.expect(sum(batch.rows for report in reports for batch in report.batches))
     spark.keep("keys", keys)
     find_falls(spark, settings.prepare, None if fixed else bounds)
     spark.create("changed", FALLS_BY_ORDINAL)
     spark.compute("changed", "Finding duplicates")
     tasks = plan_parts(reports, spark.slots)
-    written = _write(spark, tasks, reports, staging, settings)
+    written = _write(spark, tasks, reports, exchange, settings)
 
-    months = _publish_months(tasks, written, staging, out)
-    _publish_rejected(reports, staging, out)
+    months = _publish_months(tasks, written, exchange, out)
+    _publish_rejected(reports, exchange, out)
     if settings.prepare.csv:
         _write_csv(spark, out)
     categories: Counter[str] = Counter()
@@ -138,15 +146,15 @@ def _prepare(
 
 
 def _stage(
-    spark: Spark, pieces: Sequence[Piece], staging: Path, settings: Settings, bounds: LengthBounds | None
+    spark: Spark, pieces: Sequence[Piece], exchange: Exchange, settings: Settings, bounds: LengthBounds | None
 ) -> list[Report]:
     """First pass: the report of each piece, in order."""
     budget = max(memory_bytes(settings) // 16, LEAST_BUDGET)
     sent = spark.broadcast(list(pieces))
 
     def work(number: int) -> Iterator[pa.RecordBatch]:
-        executor.begin(staging)
-        report = stage(sent.value[number], number, staging, settings, bounds=bounds, budget=budget)
+        exchange.begin()
+        report = stage(sent.value[number], number, exchange, settings, bounds=bounds, budget=budget)
         yield pa.record_batch([pa.array([report.to_json()])], schema=REPORT_SCHEMA)
 
     frame = spark.each(len(pieces), work, REPORT_SCHEMA)
@@ -155,7 +163,7 @@ def _stage(
 
 
 def _write(
-    spark: Spark, tasks: list[list[Part]], reports: Sequence[Report], staging: Path, settings: Settings
+    spark: Spark, tasks: list[list[Part]], reports: Sequence[Report], exchange: Exchange, settings: Settings
 ) -> list[Written]:
     """Second pass: what each task wrote, in order."""
     if not tasks:
@@ -179,11 +187,11 @@ def _write(
     starts = [start for report in reports for start in report.starts]
 
     def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        executor.begin(staging)
+        exchange.begin()
         rows = pa.Table.from_batches(list(batches), FALLS_SCHEMA)
         number = rows["task"][0].as_py()  # every partition is one task
         done = write_parts(
-            number, sent.value[number], Falls(rows), starts=starts, staging=staging, settings=settings
+            number, sent.value[number], Falls(rows), starts=starts, exchange=exchange, settings=settings
         )
         columns = [pa.array([number]), pa.array([done.to_json()])]
         yield pa.record_batch(columns, schema=_WRITTEN_SCHEMA)
@@ -205,7 +213,7 @@ def _judge_rejected(reports: Sequence[Report], sources: Sequence[Source], settin
 
 
 def _publish_months(
-    tasks: Sequence[Sequence[Part]], written: Sequence[Written], staging: Path, out: Path
+    tasks: Sequence[Sequence[Part]], written: Sequence[Written], exchange: Exchange, out: Path
 ) -> dict[str | None, int]:
     """Move the files that count to their months; rows of each month."""
     months: Counter[str | None] = Counter()
@@ -216,19 +224,20 @@ def _publish_months(
             month = month_name(part.month)
             folder = out / "reviews" / f"{schema.REVIEW_MONTH}={NO_MONTH if month is None else month}"
             folder.mkdir(exist_ok=True)
-            part_file(staging, number, at, done.token).rename(folder / f"part-{part.number:05d}.parquet")
+            exchange.take(part_name(number, at, done.token), folder / f"part-{part.number:05d}.parquet")
             months[month] += rows
     return dict(months)
 
 
-def _publish_rejected(reports: Sequence[Report], staging: Path, out: Path) -> None:
+def _publish_rejected(reports: Sequence[Report], exchange: Exchange, out: Path) -> None:
     """Put the rejected rows of all pieces into one file, in the order of the input."""
     target = out / "rejected" / "rejected.parquet"
     with pq.ParquetWriter(target, schema.REJECTED_SCHEMA, compression="zstd") as writer:
         for number, report in enumerate(reports):
-            with pq.ParquetFile(Files.of(staging, number, report.token).rejected) as file:
-                for batch in file.iter_batches(65_536):
-                    writer.write_batch(batch)
+            if any(report.rejected):
+                with exchange.reading(Files.of(number, report.token).rejected) as file:
+                    for batch in pq.ParquetFile(file).iter_batches(65_536):
+                        writer.write_batch(batch)
 
 
 def _write_csv(spark: Spark, out: Path) -> None:

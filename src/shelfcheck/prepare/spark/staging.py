@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from shelfcheck.config import Settings
+    from shelfcheck.engines.exchange import Exchange
     from shelfcheck.prepare.rules import LengthBounds
     from shelfcheck.prepare.spark.pieces import Piece
 
@@ -86,27 +87,23 @@ class Report:
 
 
 class Files(NamedTuple):
-    """Where a piece's files are."""
+    """Names of a piece's files in the exchange."""
 
-    reviews: Path  # Arrow IPC, STAGED_SCHEMA, each batch of one month
-    keys: Path  # Arrow IPC, KEYS_SCHEMA
-    rejected: Path  # Parquet, REJECTED_SCHEMA
+    reviews: str  # Arrow IPC, STAGED_SCHEMA, each batch of one month
+    keys: str  # Arrow IPC, KEYS_SCHEMA
+    rejected: str  # Parquet, REJECTED_SCHEMA
 
     @classmethod
-    def of(cls, staging: Path, number: int, token: str) -> Files:
+    def of(cls, number: int, token: str) -> Files:
         """The files of one run of a task."""
         name = f"{number:06d}-{token}"
-        return cls(
-            staging / f"reviews-{name}.arrow",
-            staging / f"keys-{name}.arrow",
-            staging / f"rejected-{name}.parquet",
-        )
+        return cls(f"reviews-{name}.arrow", f"keys-{name}.arrow", f"rejected-{name}.parquet")
 
 
 def stage(
     piece: Piece,
     number: int,
-    staging: Path,
+    exchange: Exchange,
     settings: Settings,
     *,
     bounds: LengthBounds | None,
@@ -117,19 +114,22 @@ def stage(
     Args:
         piece: what to read.
         number: of the piece.
-        staging: a folder that every executor and the driver reach.
+        exchange: where its rows go.
         settings: the section `prepare` holds.
         bounds: lengths to keep; None where they will come from the data.
         budget: bytes of rows that may wait for others of their month.
     """
     report = Report(uuid.uuid4().hex[:8])
-    files = Files.of(staging, number, report.token)
+    files = Files.of(number, report.token)
     ordinal = number << ORDINAL_BITS
     with (
-        _MonthFile(files.reviews, budget) as reviews,
-        pa.OSFile(str(files.keys), "wb") as key_file,
+        exchange.writing(files.reviews) as reviews_path,
+        exchange.writing(files.keys) as keys_path,
+        exchange.writing(files.rejected) as rejected_path,
+        _MonthFile(reviews_path, budget) as reviews,
+        pa.OSFile(str(keys_path), "wb") as key_file,
         pa.ipc.new_file(key_file, KEYS_SCHEMA) as keys,
-        pq.ParquetWriter(files.rejected, schema.REJECTED_SCHEMA, compression="zstd") as rejected,
+        pq.ParquetWriter(rejected_path, schema.REJECTED_SCHEMA, compression="zstd") as rejected,
     ):
         lengths: Counter[int] = Counter()
         for item in piece:
@@ -161,10 +161,10 @@ def stage(
     return report
 
 
-def read_keys(file: Path) -> Iterator[pa.RecordBatch]:
+def read_keys(exchange: Exchange, name: str) -> Iterator[pa.RecordBatch]:
     """The keys of a piece."""
-    with pa.OSFile(str(file)) as opened:
-        reader = pa.ipc.open_file(opened)
+    with exchange.reading(name) as file:
+        reader = pa.ipc.open_file(file)
         for i in range(reader.num_record_batches):
             yield reader.get_batch(i)
 

@@ -34,8 +34,6 @@ from shelfcheck.audit.declining_products.drift import remove_drift
 from shelfcheck.audit.declining_products.histories import Histories
 from shelfcheck.audit.declining_products.judging import ALARM, judge, wealth_of
 from shelfcheck.models.encode import Encoded
-from shelfcheck.progress import NullProgress
-from shelfcheck.schema import STAR_RATING
 from shelfcheck.workspace import Workspace
 
 _SEED = 7
@@ -247,7 +245,7 @@ def plant(
     """
     histories = base.histories
     text, stars = base.text.copy(), histories.stars.copy()
-    own = setting.encoded.rows()[STAR_RATING].fill_null(0).to_numpy()
+    own = np.asarray(setting.encoded.stars)
     at = np.zeros(histories.n_products, np.int64)
     for i in range(histories.n_products):
         a, b = histories.starts[i], histories.starts[i + 1]
@@ -278,9 +276,7 @@ def read_setting(workspace: Path, categories: list[str], least: int, most: int) 
     """Histories of some categories, cut to `most` reviews."""
     shelf = Workspace(workspace)
     encoded = Encoded.open(shelf.path("encoded", made_by="shelfcheck train"))
-    everything = Histories.gather(
-        encoded, shelf.path("prepared", made_by="shelfcheck prepare"), 20, NullProgress()
-    )
+    everything = Histories.gather(encoded, 20)
     complaint = complaint_scores(encoded, 2)
     share = language_given_stars(everything, encoded, complaint)
     from scipy.special import ndtri
@@ -309,7 +305,7 @@ def read_setting(workspace: Path, categories: list[str], least: int, most: int) 
         u=everything.u[at],
         product_ids=everything.product_ids.take(chosen),
     )
-    rated = encoded.rows()[STAR_RATING].fill_null(0).to_numpy()
+    rated = np.asarray(encoded.stars)
     donors = {c: np.flatnonzero((encoded.label == c) & (rated > 0) & (rated <= 2)) for c in codes}
     return Setting(histories, encoded, complaint, donors, drift_stars[at], drift_share[at])
 
@@ -485,7 +481,7 @@ def drifting(setting: Setting, options: argparse.Namespace) -> None:
             base = shuffled(setting, rng)
             histories = base.histories
             text, stars = base.text.copy(), histories.stars.copy()
-            own = setting.encoded.rows()[STAR_RATING].fill_null(0).to_numpy()
+            own = np.asarray(setting.encoded.stars)
             for c, donors in setting.donors.items():
                 here = histories.category[histories.product] == c
                 if title == "a season":

@@ -140,7 +140,7 @@ def test_a_change_of_language_alone_is_found():
     worse, _ = judge(histories, badness)
     assert list(np.flatnonzero(worse.q <= 0.01)) == [0]
     assert date_change(worse, badness, histories, 0).by_language
-    assert worse.stars.log_m[:150].max() < -np.log(ALARM)
+    assert worse.of(0).stars.log_m.max() < -np.log(ALARM)
 
 
 def test_a_burst_of_one_day_counts_little():

@@ -25,6 +25,7 @@ from shelfcheck.models import split
 from shelfcheck.models.encode_parts import (
     Layout,
     category_codes,
+    customer_keys,
     day_of,
     gather,
     rank_by_name,
@@ -36,7 +37,15 @@ from shelfcheck.models.ngrams import encode_tokens, field_tokens, thread_count
 from shelfcheck.models.product_codes import code_products
 from shelfcheck.prepare.read import count_prepared
 from shelfcheck.progress import NullProgress
-from shelfcheck.schema import PRODUCT_CATEGORY, PRODUCT_ID, REVIEW_BODY, REVIEW_DATE, REVIEW_ID, STAR_RATING
+from shelfcheck.schema import (
+    CUSTOMER_ID,
+    PRODUCT_CATEGORY,
+    PRODUCT_ID,
+    REVIEW_BODY,
+    REVIEW_DATE,
+    REVIEW_ID,
+    STAR_RATING,
+)
 
 if TYPE_CHECKING:
     from shelfcheck.config import EncodingSettings, Settings, TextSettings
@@ -161,6 +170,11 @@ def encode_table(table: pa.Table, spec: EncodingSettings, text: TextSettings, th
         stars=stars_of(rows.column(STAR_RATING)),
         day=day_of(rows.column(REVIEW_DATE)),
         product=place.to_numpy().astype(np.uint32),
+        customer=customer_keys(
+            table.column(CUSTOMER_ID).cast(pa.string()).combine_chunks()
+            if CUSTOMER_ID in table.schema.names
+            else pa.nulls(n, pa.string())
+        ),
         categories=tuple(sorted(codes)),
         fields=tuple(spec.fields),
         hash_bits=spec.hash_bits,

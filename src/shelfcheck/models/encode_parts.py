@@ -25,6 +25,7 @@ from shelfcheck.models.encoded import ARRAYS, NO_DAY, ROW_SCHEMA, part_file
 from shelfcheck.models.ngrams import encode_tokens, field_tokens, row_keys
 from shelfcheck.prepare.read import iter_prepared
 from shelfcheck.schema import (
+    CUSTOMER_ID,
     PRODUCT_CATEGORY,
     PRODUCT_ID,
     REVIEW_DATE,
@@ -46,9 +47,10 @@ if TYPE_CHECKING:
 
 _KEY: Final = "key"
 _BUCKET: Final = "bucket"
+_CUSTOMER: Final = "customer"
 _GATHERED: Final = "gathered"
 _CODES: Final = "codes.i16"  # categories by order of appearance; `label.i16` is made of them at the end
-_APPENDED: Final = ("indptr", "ids", "bucket", "stars", "day")
+_APPENDED: Final = ("indptr", "ids", "bucket", "stars", "day", "customer")
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class Layout:
     def schema(self) -> pa.Schema:
         """Columns of a segment: the rows, their keys and buckets, and the token string of each field."""
         texts = [(f"text{place}", pa.string()) for place in range(len(self.spec.fields))]
-        return pa.schema([*ROW_SCHEMA, (_KEY, pa.uint64()), (_BUCKET, pa.int16()), *texts])
+        made = [(_KEY, pa.uint64()), (_BUCKET, pa.int16()), (_CUSTOMER, pa.uint64())]
+        return pa.schema([*ROW_SCHEMA, *made, *texts])
 
 
 def scatter(prepared_dir: str | Path, checkpoint: Checkpoint, layout: Layout, progress: Progress) -> None:
@@ -98,7 +101,7 @@ def scatter(prepared_dir: str | Path, checkpoint: Checkpoint, layout: Layout, pr
     progress.advance(first)
     if done == layout.segments:
         return
-    columns = [*ROW_SCHEMA.names, REVIEW_TOKENS]
+    columns = [*ROW_SCHEMA.names, CUSTOMER_ID, REVIEW_TOKENS]
     if REVIEW_HEADLINE in layout.spec.fields:
         columns.append(REVIEW_HEADLINE)
     checkpoint.folder.mkdir(parents=True, exist_ok=True)
@@ -134,7 +137,8 @@ def _with_tokens(batch: pa.RecordBatch, layout: Layout) -> pa.Table:
     bucket = split.buckets(
         batch.column(PRODUCT_ID), batch.column(REVIEW_ID), texts=batch.column(REVIEW_TOKENS)
     )
-    arrays += [pa.array(row_keys(arrays[0])), pa.array(bucket), *texts]
+    customer = customer_keys(batch.column(CUSTOMER_ID))
+    arrays += [pa.array(row_keys(arrays[0])), pa.array(bucket), pa.array(customer), *texts]
     return pa.table(arrays, schema=layout.schema)
 
 
@@ -187,6 +191,7 @@ def gather(checkpoint: Checkpoint, home: Path, layout: Layout, progress: Progres
             files["bucket"].write(rows.column(_BUCKET).to_numpy().astype("<i2").data)
             files["stars"].write(stars_of(rows.column(STAR_RATING)).data)
             files["day"].write(day_of(rows.column(REVIEW_DATE)).astype("<i4", copy=False).data)
+            files["customer"].write(rows.column(_CUSTOMER).to_numpy().astype("<u8", copy=False).data)
             files["codes"].write(category_codes(rows.column(PRODUCT_CATEGORY), codes).astype("<i2").data)
             pq.write_table(rows.select(ROW_SCHEMA.names), part_file(home, part), compression="zstd")
             n_ids += len(ids)
@@ -263,6 +268,14 @@ def rank_by_name(codes: dict[str, int]) -> npt.NDArray[np.int16]:
     for place, name in enumerate(sorted(codes)):
         rank[codes[name]] = place
     return rank
+
+
+def customer_keys(column: pa.Array) -> npt.NDArray[np.uint64]:
+    """A hash of each customer's id, 0 where it is null. (n)."""
+    keys = row_keys(column)
+    if column.null_count:
+        keys[column.is_null().to_numpy(zero_copy_only=False)] = 0
+    return keys
 
 
 def stars_of(column: pa.ChunkedArray) -> npt.NDArray[np.int8]:

@@ -1,9 +1,9 @@
 """Encoded reviews, as `encode` lays them on disk: opened memory-mapped, read a block at a time.
 
 The folder holds, in one shuffled order of the reviews, raw little-endian arrays: `indptr.i64` and `ids.u32`
-(the n-grams), `label.i16`, `bucket.i16`, `stars.i8`, `day.i32` and `product.u32` (what the review is); the
-folder `rows/` of Parquet files (ROW_SCHEMA, the ids and categories as text); `products.parquet` (the
-products' ids, sorted) and `meta.json`.
+(the n-grams), `label.i16`, `bucket.i16`, `stars.i8`, `day.i32`, `product.u32` and `customer.u64` (what the
+review is); the folder `rows/` of Parquet files (ROW_SCHEMA, the ids and categories as text);
+`products.parquet` (the products' ids, sorted) and `meta.json`.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ ARRAYS: Final[dict[str, tuple[str, type[np.generic]]]] = {
     "stars": ("stars.i8", np.int8),
     "day": ("day.i32", np.int32),
     "product": ("product.u32", np.uint32),
+    "customer": ("customer.u64", np.uint64),
 }
 """File and type of each array of `Encoded`."""
 
@@ -72,6 +73,7 @@ class Encoded:
         stars: int8 (n), 0 where they are not known.
         day: int32 (n), days since 1970, NO_DAY where the date is not known.
         product: uint32 (n), place of the product's id among `product_ids`, or NO_PRODUCT.
+        customer: uint64 (n), hash of the customer's id, 0 where it is not known.
         categories: every class, sorted; `labels` makes others than the categories.
         fields: the texts that were read.
         hash_bits: log2 of the number of n-gram buckets.
@@ -90,6 +92,7 @@ class Encoded:
     stars: npt.NDArray[np.int8]
     day: npt.NDArray[np.int32]
     product: npt.NDArray[np.uint32]
+    customer: npt.NDArray[np.uint64]
     categories: tuple[str, ...]
     fields: tuple[str, ...]
     hash_bits: int

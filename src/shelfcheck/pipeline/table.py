@@ -131,7 +131,7 @@ STAGES: Final = (
         needs=(PREPARED,),
         settings=("text", *_ENCODING),
         run=run_encode,
-        version=4,
+        version=5,
     ),
     Stage(
         MODEL,

@@ -54,7 +54,12 @@ class Evidence:
 
 
 def bet(
-    histories: Histories, values: npt.NDArray[np.float32], *, worse: bool = True, threads: int = 1
+    histories: Histories,
+    values: npt.NDArray[np.float32],
+    *,
+    worse: bool = True,
+    threads: int = 1,
+    products: tuple[int, int] | None = None,
 ) -> Evidence:
     """Bet that the values of each product go up (`worse`) or down.
 
@@ -63,27 +68,29 @@ def bet(
         values: badness of each (n), float32.
         worse: the direction.
         threads: worker threads; the result does not depend on it.
+        products: bet on these alone: the first, and the one after the last.
     """
     from shelfcheck.audit.declining_products.kernels import evidence, sequential_ranks  # noqa: PLC0415 - Numba
 
-    n, m = len(values), histories.n_products
+    begin, end = products or (0, histories.n_products)
+    a, b = int(histories.starts[begin]), int(histories.starts[end])
+    starts, day = histories.starts[begin : end + 1] - a, np.ascontiguousarray(histories.day[a:b])
+    n, m = b - a, end - begin
     p, log_m = np.empty(n, np.float32), np.empty(n, np.float32)
     table = bets()
     log_bet = np.empty((n, len(table)), np.float32)
-    signed = values if worse else -values
+    signed = np.ascontiguousarray(values[a:b]) if worse else -values[a:b]
     # Another number than the one that broke ties in the values themselves.
-    u = ((histories.u.astype(np.float64) * 4096) % 1.0).astype(np.float32)
+    u = ((histories.u[a:b].astype(np.float64) * 4096) % 1.0).astype(np.float32)
 
     def work(part: tuple[int, int]) -> None:
         first, last = part
-        sequential_ranks(histories.starts, first, last, signed, u, p)
-        evidence(
-            histories.starts, first, last, histories.day, p, table, BURN_IN, SPREAD, BURST, log_bet, log_m
-        )
+        sequential_ranks(starts, first, last, signed, u, p)
+        evidence(starts, first, last, day, p, table, BURN_IN, SPREAD, BURST, log_bet, log_m)
 
     # Parts of about as many reviews each: some products have a thousand times as many as others.
     aims = np.linspace(0, n, 4 * threads + 1)[1:-1]
-    cuts = np.unique(np.concatenate([[0], np.searchsorted(histories.starts, aims), [m]]))
+    cuts = np.unique(np.concatenate([[0], np.searchsorted(starts, aims), [m]]))
     with ThreadPoolExecutor(threads) as pool:
         list(pool.map(work, zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True)))
     return Evidence(p, log_bet, log_m)

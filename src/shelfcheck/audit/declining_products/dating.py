@@ -51,19 +51,19 @@ class Span:
 def date_change(judged: Judged, badness: Badness, histories: Histories, product: int) -> Span:
     """Date one product's change by the values whose evidence is the stronger."""
     a, b = int(histories.starts[product]), int(histories.starts[product + 1])
-    by_language = judged.by_language(a, b)
-    x = (badness.language if by_language else badness.both).astype(np.float64)
+    by_language = judged.by_language(product)
+    x = (badness.language if by_language else badness.both)[a:b].astype(np.float64)
     if not judged.worse:
         x = -x
-    evidence = (judged.language if by_language else judged.both).log_m
-    peak = a + int(np.argmax(evidence[a:b]))
-    earliest, since, latest = _first_since(x[a : peak + 1])
-    later = x[peak + 1 : b]
+    bets = judged.of(product)
+    peak = int(np.argmax((bets.language if by_language else bets.both).log_m))
+    earliest, since, latest = _first_since(x[: peak + 1])
+    later = x[peak + 1 :]
     if len(later) >= _LATER:
-        before, during = float(x[a : a + since].mean()), float(x[a + since : peak + 1].mean())
+        before, during = float(x[:since].mean()), float(x[since : peak + 1].mean())
         if abs(later.mean() - before) < abs(later.mean() - during):
-            return Span(a + since, a + earliest, a + latest, peak, True, by_language)  # noqa: FBT003
-    earliest, since, latest = _first_since(x[a:b])
+            return Span(a + since, a + earliest, a + latest, a + peak, True, by_language)  # noqa: FBT003
+    earliest, since, latest = _first_since(x)
     return Span(a + since, a + earliest, a + latest, b - 1, False, by_language)  # noqa: FBT003
 
 

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from shelfcheck.audit.room import Room
+from shelfcheck.models.blocks import blocks, taken, where
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy.typing as npt
 
     from shelfcheck.audit.declining_products.histories import Histories
@@ -26,37 +31,86 @@ _DAYS: Final = 30.4375  # of a month; calendar months play no part
 _MOST_SHARED: Final = 0.98
 
 
-def remove_drift(histories: Histories, values: npt.ArrayLike) -> npt.NDArray[np.float32]:
+def remove_drift(
+    histories: Histories,
+    values: npt.ArrayLike | Callable[[slice], Floats],
+    room: Room | None = None,
+) -> npt.NDArray[np.float32]:
     """Values without what the other products of the category did in the same months.
+
+    Memory: some 100 bytes for each product and month that has a review, of the largest category.
 
     Args:
         histories: the reviews.
-        values: one a review (n).
+        values: one a review (n); or what gives those of a slice of the reviews.
+        room: for what is held of every review.
 
     Returns:
         float32 (n).
     """
-    x = np.asarray(values, np.float64)
-    if not len(x):
-        return x.astype(np.float32)
-    sizes = np.diff(histories.starts)
-    product = histories.product.astype(np.int64)
-    mean = np.add.reduceat(x, histories.starts[:-1]) / sizes
-    month = ((histories.day - histories.day.min()) / _DAYS).astype(np.int64)
-    months = int(month.max()) + 3  # one before and one after, which stay empty
-    pairs, pair = np.unique(product * months + month + 1, return_inverse=True)
-    n = np.bincount(pair).astype(np.float64)
-    deviation = np.bincount(pair, x - mean[product]) / n
-    weight = n / (1.0 + n / _CAP)
-    of_product = pairs // months
-    category = histories.category[of_product].astype(np.int64) + 1
-    cell = category * months + pairs % months
-    drift = np.zeros(len(pairs))
-    for c in np.unique(category):
-        here = np.flatnonzero(category == c)
-        drift[here] = _shared(weight[here], deviation[here], pairs[here], cell[here])
-    found: npt.NDArray[np.float32] = (x - drift[pair]).astype(np.float32)
+    room = room or Room()
+    n = len(histories.row)
+    found: npt.NDArray[np.float32] = room.array(n, np.float32)
+    if not n:
+        return found
+    given = values if callable(values) else np.asarray(values, np.float64).__getitem__
+    first_day = min(int(histories.day[block].min()) for block in blocks(n))
+    last_day = max(int(histories.day[block].max()) for block in blocks(n))
+    months = int((last_day - first_day) / _DAYS) + 3  # one before and one after, which stay empty
+    pairs, deviation = room.array(n, np.int64), room.array(n, np.float64)
+    reviews = room.array(n, np.int32)
+    ends = [0]  # of the pairs of each span
+    spans = list(histories.spans())
+    for first, last in spans:
+        own, pair, calm = _span(histories, given, first, last, first_day, months)
+        here = slice(ends[-1], ends[-1] + len(own))
+        many = np.bincount(pair)
+        pairs[here], reviews[here] = own, many
+        deviation[here] = np.bincount(pair, calm) / many.astype(np.float64)
+        ends.append(here.stop)
+    q = ends[-1]
+    drift = room.array(q, np.float64)
+    for category in np.unique(histories.category).tolist():
+
+        def inside(block: slice, category: int = category) -> npt.NDArray[np.bool_]:
+            found: npt.NDArray[np.bool_] = histories.category[pairs[block] // months] == category
+            return found
+
+        at = where(q, inside)
+        many = taken(reviews, at).astype(np.float64)
+        own = taken(pairs, at)
+        cell = (category + 1) * months + own % months
+        drift[at] = _shared(many / (1.0 + many / _CAP), taken(deviation, at), own, cell)
+    for (first, last), begin, end in zip(spans, ends[:-1], ends[1:], strict=True):
+        a, b = int(histories.starts[first]), int(histories.starts[last])
+        near = np.searchsorted(pairs[begin:end], _pairs(histories, first, last, first_day, months))
+        found[a:b] = (given(slice(a, b)) - drift[begin:end][near]).astype(np.float32)
     return found
+
+
+def _pairs(histories: Histories, first: int, last: int, first_day: int, months: int) -> npt.NDArray[np.int64]:
+    """Product and month of each review of a span of products, in one number."""
+    starts = histories.starts[first : last + 1]
+    month = ((histories.day[starts[0] : starts[-1]] - first_day) / _DAYS).astype(np.int64)
+    found: npt.NDArray[np.int64] = np.repeat(np.arange(first, last), np.diff(starts)) * months + month + 1
+    return found
+
+
+def _span(  # noqa: PLR0917 - what a span is made of
+    histories: Histories,
+    given: Callable[[slice], Floats],
+    first: int,
+    last: int,
+    first_day: int,
+    months: int,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], Floats]:
+    """The pairs of products and months, the pair of each review, and its value less its product's mean."""
+    starts = histories.starts[first : last + 1] - histories.starts[first]
+    x = given(slice(int(histories.starts[first]), int(histories.starts[last])))
+    sizes = np.diff(starts)
+    mean = np.add.reduceat(x, starts[:-1]) / sizes
+    pairs, pair = np.unique(_pairs(histories, first, last, first_day, months), return_inverse=True)
+    return pairs, pair, x - np.repeat(mean, sizes)
 
 
 def _shared(

@@ -57,25 +57,26 @@ def measure_effect(histories: Histories, badness: Badness, product: int, span: S
     The date of the change was chosen where the evidence is strongest, so that the difference is a little too
     large on average, the more so the weaker the evidence is; the interval does not know of that.
     """
-    before = np.arange(int(histories.starts[product]), span.since)
-    since = np.arange(span.since, span.end + 1)
-    stars = histories.stars.astype(np.float64)
+    a, b = int(histories.starts[product]), int(histories.starts[product + 1])
+    then, now = slice(0, span.since - a), slice(span.since - a, span.end + 1 - a)
+    stars, u = histories.stars[a:b].astype(np.float64), histories.u[a:b].astype(np.float64)
     # The ties of `badness.stars` are broken by u - ½, which is no star.
-    calm = -(badness.stars.astype(np.float64) - (histories.u.astype(np.float64) - 0.5))
+    calm = -(badness.stars[a:b].astype(np.float64) - (u - 0.5))
     drift = stars - calm
-    change, low, high = _difference(calm[before], calm[since])
+    language = np.asarray(badness.language[a:b])
+    change, low, high = _difference(calm[then], calm[now])
     return Effect(
-        before=before,
-        since=since,
-        stars_before=float(stars[before].mean()),
-        stars_since=float(stars[since].mean()),
+        before=np.arange(a, span.since),
+        since=np.arange(span.since, span.end + 1),
+        stars_before=float(stars[then].mean()),
+        stars_since=float(stars[now].mean()),
         change=change,
         change_low=low,
         change_high=high,
-        low_before=float((stars[before] <= _LOW).mean()),
-        low_since=float((stars[since] <= _LOW).mean()),
-        category_change=float(drift[since].mean() - drift[before].mean()),
-        language_change=float(badness.language[since].mean() - badness.language[before].mean()),
+        low_before=float((stars[then] <= _LOW).mean()),
+        low_since=float((stars[now] <= _LOW).mean()),
+        category_change=float(drift[now].mean() - drift[then].mean()),
+        language_change=float(language[now].mean() - language[then].mean()),
     )
 
 

@@ -15,6 +15,7 @@ from shelfcheck.audit.declining_products.effects import Effect, measure_effect
 from shelfcheck.audit.declining_products.judging import seen_apart, seen_from
 from shelfcheck.audit.declining_products.themes import new_terms, terms_of, themes
 from shelfcheck.audit.output import TERMS
+from shelfcheck.models.blocks import blocks
 from shelfcheck.prepare.read import count_prepared, iter_prepared
 from shelfcheck.schema import (
     PRODUCT_ID,
@@ -23,7 +24,6 @@ from shelfcheck.schema import (
     REVIEW_HEADLINE,
     REVIEW_ID,
     REVIEW_TOKENS,
-    STAR_RATING,
 )
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from shelfcheck.audit.declining_products.histories import Histories
     from shelfcheck.audit.declining_products.judging import Judged
     from shelfcheck.config import AuditSettings
-    from shelfcheck.models.encode import Encoded
+    from shelfcheck.models.encoded import Encoded
     from shelfcheck.progress import Progress
 
 WORSE: Final = "worse"
@@ -225,7 +225,7 @@ class _Texts:
         progress: Progress,
     ) -> _Texts:
         places = sorted({int(i) for one in found for part in _near(one.effect) for i in part})
-        ids = encoded.rows()[REVIEW_ID].take(pa.array(histories.row[places], pa.int64())).combine_chunks()
+        ids = encoded.review_ids(histories.row[places])
         kept = []
         if places:
             progress.start("Reading the findings' texts", count_prepared(prepared_dir))
@@ -240,7 +240,7 @@ class _Texts:
         tokens = table[REVIEW_TOKENS].to_pylist()
         terms = {place: terms_of(tokens[i]) for place, i in zip(places, at, strict=True)}
         background: dict[int, Counter[str]] = {}
-        category = histories.category[histories.product[places]]
+        category = histories.category[histories.product_of(np.array(places))]
         for place, c in zip(places, category.tolist(), strict=True):
             background.setdefault(c, Counter()).update(terms[place])
         return cls(table, dict(zip(places, at, strict=True)), terms, background)
@@ -325,10 +325,13 @@ def _timeline(histories: Histories, product: int) -> list[dict[str, Any]]:
 
 def _sampled_evenly(encoded: Encoded) -> set[int]:
     """Categories whose stars are about equally frequent: a sample by stars, whose level says nothing."""
-    stars = encoded.rows()[STAR_RATING].fill_null(0).to_numpy()
+    cells = np.zeros((len(encoded.categories) + 1) * 6, np.int64)
+    for block in blocks(encoded.n_rows):
+        label, stars = encoded.label[block].astype(np.int64), encoded.stars[block]
+        inside = (stars > 0) & (stars <= 5)
+        cells += np.bincount((label[inside] + 1) * 6 + stars[inside], minlength=len(cells))
     found = set()
-    for c in range(len(encoded.categories)):
-        counts = np.bincount(stars[(encoded.label == c) & (stars > 0)], minlength=6)[1:6]
+    for c, counts in enumerate(cells.reshape(-1, 6)[1:, 1:]):
         share = counts / max(counts.sum(), 1)
         entropy = -(share[share > 0] * np.log(share[share > 0])).sum() / np.log(5)
         if counts.sum() >= 50 and entropy >= _EVEN:

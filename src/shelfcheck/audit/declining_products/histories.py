@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
+import itertools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from shelfcheck.audit.room import Room
+from shelfcheck.models.blocks import blocks
+from shelfcheck.models.encoded import NO_DAY
+from shelfcheck.models.encoded import NO_PRODUCT as NO_PRODUCT_CODE
 from shelfcheck.models.ngrams import row_keys
-from shelfcheck.prepare.read import count_prepared, iter_prepared
-from shelfcheck.progress import NullProgress
-from shelfcheck.schema import CUSTOMER_ID, PRODUCT_ID, REVIEW_DATE, REVIEW_ID, STAR_RATING
+from shelfcheck.schema import REVIEW_ID
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
     import numpy.typing as npt
 
-    from shelfcheck.models.encode import Encoded
-    from shelfcheck.progress import Progress
+    from shelfcheck.models.encoded import Encoded
 
 NO_PRODUCT: Final = "reviews_without_a_product_id"
 NO_DATE: Final = "reviews_without_a_date"
 NO_STARS: Final = "reviews_without_stars"
 REPEATED: Final = "reviews_of_a_customer_who_wrote_before"
 TOO_FEW: Final = "products_with_too_few_reviews"
+SPAN: Final = 1 << 20  # reviews of products that are worked on at a time
 
 
 @dataclass(frozen=True)
 class Histories:
     """Reviews by product, in order of time; of one day, in the order of a hash of their ids.
 
-    Memory: about 25 bytes a review of the products with enough reviews.
+    Memory: 8 bytes a product; 17 bytes a review of the products with enough reviews and 4 of every review, in
+    files where that is much.
 
     Attributes:
-        row: int64 (n), row of the encoded reviews.
+        row: uint32 (n), row of the encoded reviews.
         starts: int64 (m + 1), where each product begins.
         category: int16 (m), the category that most of its reviews carry; -1 for none.
         day: int32 (n), days since 1970.
@@ -46,7 +50,7 @@ class Histories:
         skipped: rows that could not be used and products with too few, by reason.
     """
 
-    row: npt.NDArray[np.int64]
+    row: npt.NDArray[np.integer[Any]]
     starts: npt.NDArray[np.int64]
     category: npt.NDArray[np.int16]
     day: npt.NDArray[np.int32]
@@ -62,71 +66,104 @@ class Histories:
 
     @property
     def product(self) -> npt.NDArray[np.int32]:
-        """int32 (n), place of each review's product."""
+        """int32 (n), place of each review's product; 4 bytes a review, in memory."""
         return np.repeat(np.arange(self.n_products, dtype=np.int32), np.diff(self.starts))
+
+    def product_of(self, places: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
+        """The product of each place."""
+        return np.searchsorted(self.starts, places, side="right") - 1
+
+    def spans(self, reviews: int = SPAN) -> Iterator[tuple[int, int]]:
+        """Cut the products into runs of about so many reviews each: first, and the one after the last."""
+        first = 0
+        while first < self.n_products:
+            last = int(np.searchsorted(self.starts, self.starts[first] + reviews, side="right")) - 1
+            last = min(max(last, first + 1), self.n_products)
+            yield first, last
+            first = last
 
     @classmethod
     def gather(
-        cls,
-        encoded: Encoded,
-        prepared_dir: str | Path,
-        min_reviews: int,
-        progress: Progress | None = None,
+        cls, encoded: Encoded, min_reviews: int, *, threads: int = 1, room: Room | None = None
     ) -> Histories:
         """Collect them.
 
         Args:
             encoded: the reviews; their rows stand in the order of a hash of their ids.
-            prepared_dir: output of `prepare`, which knows the customers.
             min_reviews: reviews that are enough.
-            progress: told the reviews read.
+            threads: worker threads.
+            room: for what is held of every review.
         """
-        table = encoded.rows()
-        stars = table[STAR_RATING].fill_null(0).to_numpy().astype(np.int8)
-        dated = table[REVIEW_DATE].is_valid().to_numpy()
-        known = table[PRODUCT_ID].is_valid().to_numpy()
-        usable = known & dated & (stars > 0)
-        skipped = {
-            NO_PRODUCT: int((~known).sum()),
-            NO_DATE: int((known & ~dated).sum()),
-            NO_STARS: int((known & dated & (stars == 0)).sum()),
-        }
-        coded = table[PRODUCT_ID].combine_chunks().dictionary_encode()
-        coded = coded.chunk(0) if isinstance(coded, pa.ChunkedArray) else coded
-        code = coded.indices.fill_null(0).to_numpy().astype(np.int64)
-        counts = np.bincount(code[usable], minlength=len(coded.dictionary))
-        rows = (
-            np.flatnonzero(usable & (counts[code] >= min_reviews)) if len(counts) else np.empty(0, np.int64)
+        from shelfcheck.audit.declining_products.history_kernels import (  # noqa: PLC0415 - loads Numba
+            close_up,
+            deal,
+            in_time,
         )
-        days = table[REVIEW_DATE].cast(pa.int32()).fill_null(0).to_numpy()
-        rows = rows[np.lexsort((rows, days[rows], code[rows]))]
-        ids = table[REVIEW_ID].take(pa.array(rows)).combine_chunks()
-        first = _first_of_customer(ids, code[rows], prepared_dir, progress or NullProgress())
-        skipped[REPEATED] = int((~first).sum())
-        rows, ids = rows[first], ids.filter(pa.array(first))
-        enough = np.bincount(code[rows], minlength=len(counts)) >= min_reviews
+
+        room = room or Room()
+        skipped, counts = _usable(encoded)
+        wanted = counts >= min_reviews
+        ends = np.concatenate([[0], np.cumsum(np.where(wanted, counts, 0), dtype=np.int64)])
+        dealt = room.array(int(ends[-1]), np.uint32)
+        deal(encoded.product, encoded.day, encoded.stars, wanted, ends[:-1].copy(), dealt)
+        sizes = np.zeros(len(counts), np.int64)
+        cuts = np.searchsorted(ends, np.linspace(0, ends[-1], 4 * threads + 1))
+        cuts[-1] = len(counts)
+
+        def order(span: tuple[int, int]) -> None:
+            first, last = span
+            in_time(ends, first, last, encoded.day, encoded.customer, dealt, sizes)
+
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(order, itertools.pairwise(cuts.tolist())))
+        skipped[REPEATED] = int(counts[wanted].sum() - sizes.sum())
+        enough = sizes >= min_reviews
         skipped[TOO_FEW] = int(((counts > 0) & ~enough).sum())
-        kept = enough[code[rows]] if len(rows) else np.zeros(0, np.bool_)
-        rows, ids = rows[kept], ids.filter(pa.array(kept))
-        # By the product's id, so that nothing depends on the order of the rows.
-        names = coded.dictionary.cast(pa.string())
-        place = np.empty(len(names), np.int64)
-        place[np.asarray(pc.array_sort_indices(names)).astype(np.int64)] = np.arange(len(names))
-        order = np.argsort(place[code[rows]], kind="stable")
-        rows, ids = rows[order], ids.take(pa.array(order))
-        own = code[rows]
-        begins = np.flatnonzero(np.append(True, own[1:] != own[:-1])) if len(own) else np.empty(0, np.int64)
-        starts = np.append(begins, len(own)).astype(np.int64)
-        return cls(
-            row=rows,
+        kept = np.flatnonzero(enough)
+        starts = np.concatenate([[0], np.cumsum(sizes[kept])]).astype(np.int64)
+        n = int(starts[-1])
+        row = room.array(n, np.uint32)
+        close_up(ends, kept, sizes, dealt, row)
+        u_of_all = room.array(encoded.n_rows, np.float32)
+        done = 0
+        for batch in encoded.batches([REVIEW_ID]):
+            u_of_all[done : done + len(batch)] = uniform(batch.column(0).combine_chunks())
+            done += len(batch)
+        day, stars, u = room.array(n, np.int32), room.array(n, np.int8), room.array(n, np.float32)
+        for block in blocks(n):
+            rows = row[block]
+            day[block], stars[block], u[block] = encoded.day[rows], encoded.stars[rows], u_of_all[rows]
+        made = cls(
+            row=row,
             starts=starts,
-            category=_most(encoded.label[rows], starts),
-            day=days[rows].astype(np.int32),
-            stars=stars[rows],
-            u=uniform(ids),
-            product_ids=names.take(pa.array(own[begins])),
+            category=np.empty(len(kept), np.int16),
+            day=day,
+            stars=stars,
+            u=u,
+            product_ids=encoded.product_ids.take(pa.array(kept)),
             skipped=skipped,
         )
+        for first, last in made.spans():
+            own = made.starts[first : last + 1]
+            label = np.asarray(encoded.label[row[own[0] : own[-1]]])
+            made.category[first:last] = _most(label, own - own[0])
+        return made
+
+
+def _usable(encoded: Encoded) -> tuple[dict[str, int], npt.NDArray[np.int32]]:
+    """Reviews that cannot be used, by reason, and the number of those of each product that can."""
+    skipped = {NO_PRODUCT: 0, NO_DATE: 0, NO_STARS: 0}
+    counts = np.zeros(len(encoded.product_ids), np.int32)
+    for block in blocks(encoded.n_rows):
+        product = np.asarray(encoded.product[block])
+        known, dated = product != NO_PRODUCT_CODE, encoded.day[block] != NO_DAY
+        starred = encoded.stars[block] > 0
+        skipped[NO_PRODUCT] += int((~known).sum())
+        skipped[NO_DATE] += int((known & ~dated).sum())
+        skipped[NO_STARS] += int((known & dated & ~starred).sum())
+        codes, times = np.unique(product[known & dated & starred], return_counts=True)
+        counts[codes] += times.astype(np.int32)
+    return skipped, counts
 
 
 def uniform(ids: pa.Array) -> npt.NDArray[np.float32]:
@@ -137,36 +174,6 @@ def uniform(ids: pa.Array) -> npt.NDArray[np.float32]:
     found: npt.NDArray[np.float32] = (((key >> np.uint64(40)).astype(np.float64) + 0.5) / (1 << 24)).astype(
         np.float32
     )
-    return found
-
-
-def _first_of_customer(
-    ids: pa.Array, code: npt.NDArray[np.int64], prepared_dir: str | Path, progress: Progress
-) -> npt.NDArray[np.bool_]:
-    """Whether each review is the first that its customer wrote of the product; unknown customers are many."""
-    if not len(ids):
-        return np.zeros(0, np.bool_)
-    progress.start("Reading customers", count_prepared(prepared_dir))
-    kept = []
-    for batch in iter_prepared(prepared_dir, [REVIEW_ID, CUSTOMER_ID]):
-        progress.advance(batch.num_rows)
-        known = batch.filter(batch[CUSTOMER_ID].is_valid())
-        kept.append(known.filter(pc.is_in(known[REVIEW_ID], value_set=ids)))
-    progress.finish()
-    table = pa.Table.from_batches(kept) if kept else None
-    if table is None or not table.num_rows:
-        return np.ones(len(ids), np.bool_)
-    at = pc.index_in(ids, value_set=table[REVIEW_ID].combine_chunks())
-    coded = table[CUSTOMER_ID].combine_chunks().dictionary_encode()
-    coded = coded.chunk(0) if isinstance(coded, pa.ChunkedArray) else coded
-    customer = coded.indices.take(at)
-    known = customer.is_valid().to_numpy(zero_copy_only=False)
-    found = np.ones(len(ids), np.bool_)
-    rows = np.flatnonzero(known)
-    both = code[rows] * (len(coded.dictionary) + 1) + customer.fill_null(0).to_numpy()[rows]
-    _, first = np.unique(both, return_index=True)
-    found[rows] = False
-    found[rows[first]] = True
     return found
 
 

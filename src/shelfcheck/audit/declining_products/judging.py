@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from shelfcheck.audit.declining_products.histories import Histories
 
     Floats = npt.NDArray[np.float64]
-    Ints = npt.NDArray[np.int64]
 
 ALARM: Final = 0.05  # chance that a product which does not change ever gives an alarm
 # Share of the wealth that is bet on language alone, the rest on stars and language. Nothing of it for
@@ -30,36 +30,60 @@ _LANGUAGE: Final = 0.2
 
 
 @dataclass(frozen=True)
+class Bets:
+    """What bets on the reviews of one product came to.
+
+    Attributes:
+        both: on stars and language together.
+        language: on language alone.
+        stars: on stars alone; they are told, and decide nothing.
+        decides: float32 (reviews), the log wealth that decides.
+    """
+
+    both: Evidence
+    language: Evidence
+    stars: Evidence
+    decides: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
 class Judged:
     """Every product in one direction; arrays (m).
 
     Attributes:
         worse: the direction.
-        both: bets on stars and language together.
-        language: bets on language alone.
-        stars: bets on stars alone; they are told, and decide nothing.
+        histories: the reviews.
+        badness: their values.
         wealth: highest log wealth, of those that decide.
         p: chance of so high a wealth without a change, at any look.
         q: smallest false discovery rate at which the product is listed, over both directions.
     """
 
     worse: bool
-    both: Evidence
-    language: Evidence
-    stars: Evidence
+    histories: Histories
+    badness: Badness
     wealth: Floats
     p: Floats
     q: Floats
+    _last: dict[int, Bets] = field(default_factory=dict, repr=False, compare=False)
 
-    @property
-    def decides(self) -> npt.NDArray[np.float32]:
-        """Float32 (n), the log wealth that decides."""
-        return wealth_of(self.both, self.language if self.worse else None)
+    def of(self, product: int) -> Bets:
+        """The bets on one product, made again: of all products only the highest wealth is held."""
+        if product not in self._last:
+            both, language, stars = (
+                bet(self.histories, values, worse=self.worse, products=(product, product + 1))
+                for values in (self.badness.both, self.badness.language, self.badness.stars)
+            )
+            self._last.clear()
+            decides = wealth_of(both, language if self.worse else None)
+            self._last[product] = Bets(both, language, stars, decides)
+        return self._last[product]
 
-    def by_language(self, first: int, last: int) -> bool:
-        """Whether language alone gave the stronger evidence, of the reviews at first..last-1."""
-        both = float(self.both.log_m[first:last].max()) + np.log(1 - _LANGUAGE)
-        language = float(self.language.log_m[first:last].max()) + np.log(_LANGUAGE)
+    def by_language(self, product: int) -> bool:
+        """Whether language alone gave the stronger evidence."""
+        bets = self.of(product)
+        both = float(bets.both.log_m.max()) + np.log(1 - _LANGUAGE)
+        language = float(bets.language.log_m.max()) + np.log(_LANGUAGE)
         return self.worse and bool(language > both)
 
 
@@ -73,13 +97,14 @@ def judge(histories: Histories, badness: Badness, threads: int = 1) -> tuple[Jud
 
 
 def _bets(histories: Histories, badness: Badness, *, worse: bool, threads: int) -> Judged:
-    both, language, stars = (
-        bet(histories, values, worse=worse, threads=threads)
-        for values in (badness.both, badness.language, badness.stars)
-    )
-    wealth = highest(wealth_of(both, language if worse else None), histories.starts)
+    wealth = np.empty(histories.n_products)
+    for first, last in histories.spans():
+        own = partial(bet, histories, worse=worse, threads=threads, products=(first, last))
+        both, language = own(badness.both), own(badness.language) if worse else None
+        starts = histories.starts[first : last + 1] - histories.starts[first]
+        wealth[first:last] = highest(wealth_of(both, language), starts)
     p = np.exp(-np.maximum(wealth, 0.0))
-    return Judged(worse, both, language, stars, wealth, p, p)
+    return Judged(worse, histories, badness, wealth, p, p)
 
 
 def seen_from(judged: Judged, histories: Histories, product: int, since: int) -> int:
@@ -87,14 +112,15 @@ def seen_from(judged: Judged, histories: Histories, product: int, since: int) ->
 
     All places are those in the histories.
     """
-    return _first(judged.decides, histories, product, since)
+    return _first(judged.of(product).decides, histories, product, since)
 
 
 def seen_apart(judged: Judged, histories: Histories, product: int, since: int) -> tuple[int, int]:
     """The same for stars alone and for language alone, each with all the chance to err: -1 where never."""
+    bets = judged.of(product)
     return (
-        _first(judged.stars.log_m, histories, product, since),
-        _first(judged.language.log_m, histories, product, since),
+        _first(bets.stars.log_m, histories, product, since),
+        _first(bets.language.log_m, histories, product, since),
     )
 
 
@@ -113,5 +139,5 @@ def wealth_of(both: Evidence, language: Evidence | None) -> npt.NDArray[np.float
 
 
 def _first(log_m: npt.NDArray[np.float32], histories: Histories, product: int, since: int) -> int:
-    over = np.flatnonzero(log_m[since : int(histories.starts[product + 1])] >= -np.log(ALARM))
+    over = np.flatnonzero(log_m[since - int(histories.starts[product]) :] >= -np.log(ALARM))
     return since + int(over[0]) if len(over) else -1

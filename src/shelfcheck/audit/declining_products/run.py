@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -14,8 +13,9 @@ from shelfcheck.audit.declining_products.evidence import findings_table
 from shelfcheck.audit.declining_products.histories import Histories
 from shelfcheck.audit.declining_products.judging import ALARM, judge
 from shelfcheck.audit.output import write_findings
+from shelfcheck.audit.room import room_in
 from shelfcheck.errors import NotEnoughDataError
-from shelfcheck.models.encode import Encoded
+from shelfcheck.models.encoded import Encoded
 from shelfcheck.models.ngrams import thread_count
 from shelfcheck.progress import NullProgress
 
@@ -37,8 +37,9 @@ def declining_products(
 ) -> dict[str, Any]:
     """Find products whose reviews changed; write `findings.parquet`, `findings.csv` and `summary.json`.
 
-    Memory: about 250 bytes a review of the products that are judged, 20 bytes a review of the others, 64 MB
-    for the weights of the n-grams, and the texts of the findings' reviews.
+    Memory: at most 16 bytes a review and 40 bytes a product, 64 MB for the weights of the n-grams, and the
+    texts of the findings' reviews. What is held of every review beside lies in files in `out_dir` until the
+    end: 12 bytes a review, and some 60 bytes a review of the products that are judged.
 
     Args:
         prepared_dir: output of `prepare`.
@@ -56,17 +57,22 @@ def declining_products(
     """
     progress = progress or NullProgress()
     threads = thread_count(settings.run.threads)
-    opened = Encoded.open(encoded_dir)
-    encoded = replace(opened, table=opened.rows())  # read once
-    histories = Histories.gather(encoded, prepared_dir, settings.audit.declining.min_reviews, progress)
-    if not histories.n_products:
-        raise NotEnoughDataError(_lacking(histories.skipped, settings.audit.declining.min_reviews))
-    complaint = complaint_scores(encoded, threads, progress)
-    badness = Badness.measure(histories, encoded, complaint)
-    worse, better = judge(histories, badness, threads)
-    table = findings_table(
-        histories, badness, (worse, better), encoded, prepared_dir, settings.audit, progress
-    )
+    encoded = Encoded.open(encoded_dir)
+    least = settings.audit.declining.min_reviews
+    with room_in(Path(out_dir) / ".room") as room:
+        progress.start("Ordering reviews by product and time", None)
+        histories = Histories.gather(encoded, least, threads=threads, room=room)
+        progress.finish()
+        if not histories.n_products:
+            raise NotEnoughDataError(_lacking(histories.skipped, least))
+        complaint = complaint_scores(encoded, threads, progress, room)
+        progress.start("Comparing stars and language", None)
+        badness = Badness.measure(histories, encoded, complaint, room)
+        worse, better = judge(histories, badness, threads)
+        progress.finish()
+        table = findings_table(
+            histories, badness, (worse, better), encoded, prepared_dir, settings.audit, progress
+        )
     summary = {
         "kind": KIND,
         "findings": table.num_rows,

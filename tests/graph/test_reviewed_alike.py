@@ -10,6 +10,7 @@ import pytest
 from graph_support import reviews, workspace_of
 
 from shelfcheck import api
+from shelfcheck.errors import WorkspaceError
 from shelfcheck.graph.alike import MOST_WORDS, WEIGHT_ONE, ensure_words
 from shelfcheck.graph.queries import GraphQueries
 from shelfcheck.graph.store import open_graph
@@ -119,3 +120,11 @@ def test_words_follow_the_graph(tmp_path):
     assert api.graph_query(root, None, alike, question="reviewed_alike").equals(before)
     (again,) = (root / "cache" / "graph_alike").glob("*/words.parquet")
     assert again != made
+
+
+def test_a_cache_that_cannot_be_written_to_is_told(tmp_path):
+    root = workspace_of(spoken(), tmp_path / "w")
+    api.graph_build(root)
+    (root / "cache").write_text("in the way", encoding="utf-8")
+    with pytest.raises(WorkspaceError, match="cannot be written to"):
+        api.graph_query(root, None, {"product_id": "P0"}, question="reviewed_alike")

@@ -50,8 +50,8 @@ def made_once(
                 aside.rename(target)
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
-    except PermissionError as error:
-        raise WorkspaceError(f"{home}: cannot be written to ({error.strerror}).") from error
+    except OSError as error:
+        raise WorkspaceError(f"{home}: cannot be written to ({error.strerror or error}).") from error
     return target / file
 
 

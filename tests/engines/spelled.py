@@ -8,6 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shelfcheck.engines.sql import spell
+from shelfcheck.explore import subjects, texts
 from shelfcheck.prepare import duplicates
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -28,6 +29,13 @@ def statements() -> dict[str, dict[str, str]]:
             "OCCURRENCES": duplicates.OCCURRENCES,
             "FALLS_BY_ORDINAL": duplicates.FALLS_BY_ORDINAL,
             "FALLS_BY_TASK": prepare_run.FALLS_BY_TASK,
+        },
+        "explore": {
+            "REPEATED": texts.REPEATED,
+            "REPEATED_BY_CATEGORY": texts.REPEATED_BY_CATEGORY,
+            "REPEATED_TEXTS": texts.REPEATED_TEXTS,
+            "TOP_PRODUCTS": texts.TOP_PRODUCTS,
+            "SUBJECTS": subjects.subjects_sql("product", ordered=False),
         },
     }
 

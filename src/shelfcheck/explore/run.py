@@ -20,19 +20,21 @@ from shelfcheck.explore.calendar import Calendar, month_name
 from shelfcheck.explore.groups import LENGTHS, Groups
 from shelfcheck.explore.lengths import bin_bounds
 from shelfcheck.explore.output import FIGURES_FILE, write_table
-from shelfcheck.explore.scan import NULLABLE, scan, units
+from shelfcheck.explore.scan import NULLABLE, scan
 from shelfcheck.explore.subjects import ACTIVITY, SUBJECTS, count_subjects
 from shelfcheck.prepare.summary import PrepareSummary
+from shelfcheck.prepare.units import units
 from shelfcheck.workspace import write_atomically
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from shelfcheck.config import Settings
-    from shelfcheck.explore.scan import Unit
+    from shelfcheck.engines.relations import Relations
     from shelfcheck.explore.subjects import Counts
+    from shelfcheck.prepare.units import Unit
     from shelfcheck.progress import Progress
 
 _GROUPINGS: Final = (
@@ -68,14 +70,9 @@ def explore(prepared_dir: Path, out: Path, settings: Settings, progress: Progres
         WorkspaceError: there are no prepared reviews, or their summary cannot be read.
     """
     prepared_dir, out = Path(prepared_dir), Path(out)
-    summary = _summary(prepared_dir)
-    todo = units(prepared_dir)
-    if not todo:
-        raise NotEnoughDataError(f"{prepared_dir}: prepare kept no review. Its summary.json says why.")
-    categories = sorted(summary.categories)
-    calendar = Calendar.of(part.month for unit in todo for part in unit.parts)
+    summary, todo, groups = begin(prepared_dir)
+    categories, calendar = groups.categories, groups.calendar
     threads = settings.run.threads or os.cpu_count() or 1
-    groups = Groups(categories, calendar)
     with tempfile.TemporaryDirectory(dir=out, prefix=".work-") as work:
         keys = Path(work, "keys.parquet")
         groups.collect(scan(todo, categories, keys, threads, progress))
@@ -83,38 +80,51 @@ def explore(prepared_dir: Path, out: Path, settings: Settings, progress: Progres
             engine.run("SET preserve_insertion_order = false")  # what hangs on an order names it
             path = str(keys).replace("'", "''")
             engine.run(f"CREATE VIEW keys AS SELECT * FROM read_parquet('{path}')")  # noqa: S608 - our own path
-            figures = _tables(engine, groups, todo, summary, out, progress)
-    write_atomically(out / FIGURES_FILE, json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
-    return figures
+            with ThreadPoolExecutor(len(SUBJECTS) + 1, thread_name_prefix="explore") as pool:
+
+                def count(subject: str) -> Counts:
+                    return count_subjects(engine.beside(), subject, len(categories), calendar)
+
+                # Each is sorted by the engine, then gone over by one thread: beside each other, none waits.
+                counting = {subject: pool.submit(count, subject).result for subject in SUBJECTS}
+                return write_tables(engine, groups, counting, todo, summary, out, progress)
 
 
-def _tables(  # noqa: PLR0917 - one call
-    engine: DuckDB,
+def write_tables(  # noqa: PLR0917 - one call an engine
+    engine: Relations,
     groups: Groups,
+    counting: Mapping[str, Callable[[], Counts]],
     todo: Sequence[Unit],
     summary: PrepareSummary,
     out: Path,
     progress: Progress,
 ) -> dict[str, Any]:
+    """Write every table and `figures.json`.
+
+    Args:
+        engine: has the view `keys`.
+        groups: what the scan found.
+        counting: of products and of customers, what gives their counts when they are wanted.
+        todo: what was read.
+        summary: of `prepare`.
+        out: where they go.
+        progress: told how far the work is.
+
+    Returns:
+        The key figures.
+    """
     categories = groups.categories
     progress.start("Counting", _STEPS, "steps")
-    with ThreadPoolExecutor(len(SUBJECTS) + 1, thread_name_prefix="explore") as pool:
-
-        def count(subject: str) -> Counts:
-            return count_subjects(engine.beside(), subject, len(categories), groups.calendar)
-
-        # Each is sorted by the engine and then gone over by one thread: beside each other, none waits.
-        counting = {subject: pool.submit(count, subject) for subject in SUBJECTS}
-        repeated = texts.repeated_by_category(engine)
-        write_table(_repeated_by_category(repeated, groups), out, "repeated_texts_by_category")
-        write_table(_repeated_texts(texts.repeated_texts(engine, todo)), out, "repeated_texts")
+    repeated = texts.repeated_by_category(engine)
+    write_table(_repeated_by_category(repeated, groups), out, "repeated_texts_by_category")
+    write_table(_repeated_texts(texts.repeated_texts(engine, todo)), out, "repeated_texts")
+    progress.advance(1)
+    write_table(_top_products(texts.top_products(engine, todo), categories), out, "top_products")
+    progress.advance(1)
+    subjects = {}
+    for subject, counted in counting.items():
+        subjects[subject] = counted()
         progress.advance(1)
-        write_table(_top_products(texts.top_products(engine, todo), categories), out, "top_products")
-        progress.advance(1)
-        subjects = {}
-        for subject, future in counting.items():
-            subjects[subject] = future.result()
-            progress.advance(1)
     made = {name: groups.table(level, by_category=by, subjects=subjects) for name, level, by in _GROUPINGS}
     for name, table in made.items():
         write_table(table, out, name)
@@ -131,7 +141,7 @@ def _tables(  # noqa: PLR0917 - one call
     told += tuple(f"{one}s_with_several_reviews" for one in SUBJECTS)
     told += ("first_month", "last_month", "undated_reviews", "mean_stars", "verified_share", "vine_share")
     told += ("helpful_share", "characters_mean", "characters_p50", "tokens_mean", "tokens_p50")
-    return {
+    figures = {
         **{name: whole[name] for name in told},
         "categories": len(categories),
         "reviews_with_repeated_text": sum(one for one, _ in repeated.values()),
@@ -139,6 +149,8 @@ def _tables(  # noqa: PLR0917 - one call
         "duplicates_left_out": sum(n for rule, n in summary.filtered.items() if rule in _DUPLICATES),
         "period": groups.calendar.period,
     }
+    write_atomically(out / FIGURES_FILE, json.dumps(figures, indent=1, ensure_ascii=False) + "\n")
+    return figures
 
 
 def _names(codes: Sequence[int] | NDArray[np.int64], categories: Sequence[str]) -> pa.Array:
@@ -261,6 +273,21 @@ def _left_out(summary: PrepareSummary) -> pa.Table:
     rows += [("rejected", reason, n) for reason, n in summary.rejected.items() if n]
     fields = pa.schema([("how", pa.string()), ("rule_or_reason", pa.string()), ("rows", pa.int64())])
     return pa.Table.from_pylist([dict(zip(fields.names, row, strict=True)) for row in rows], schema=fields)
+
+
+def begin(prepared_dir: Path) -> tuple[PrepareSummary, list[Unit], Groups]:
+    """What `prepare` says of the reviews, the units to read, and groups in which nothing is counted yet.
+
+    Raises:
+        NotEnoughDataError: prepare kept no review.
+        WorkspaceError: there are no prepared reviews, or their summary cannot be read.
+    """
+    summary = _summary(prepared_dir)
+    todo = units(prepared_dir)
+    if not todo:
+        raise NotEnoughDataError(f"{prepared_dir}: prepare kept no review. Its summary.json says why.")
+    calendar = Calendar.of(part.month for unit in todo for part in unit.parts)
+    return summary, todo, Groups(sorted(summary.categories), calendar)
 
 
 def _summary(prepared_dir: Path) -> PrepareSummary:

@@ -1,15 +1,16 @@
 """The one scan of prepared reviews: sums and lengths by category and month, and a small key of every review.
 
-A unit of work is some row groups of a file, or the files of several small months. What units yield is added
+What units of reviews (`prepare.units`) yield is added
 up in their order, so that no result hangs on the number of threads. The keys go to disk; distinct products,
 customers and texts are found over them.
 """
 
 from __future__ import annotations
 
+import itertools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -21,18 +22,16 @@ from shelfcheck.explore.kernels import SUMS, add_up, count_characters, count_tok
 from shelfcheck.explore.lengths import Lengths
 from shelfcheck.prepare.fingerprint import fingerprints
 from shelfcheck.prepare.ordered import ordered_map
-from shelfcheck.prepare.read import prepared_files
+from shelfcheck.prepare.units import NO_DATE, UNIT_ROWS, opened, places, read_part
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from shelfcheck.prepare.units import Unit
     from shelfcheck.progress import Progress
-
-NO_DATE: Final = -1
-"""Month of a review without a date; others are counted from the year 0."""
 
 NULLABLE: Final = (
     schema.MARKETPLACE,
@@ -60,7 +59,6 @@ _READ: Final = (
 SCANNED: Final = (*_READ, schema.REVIEW_DATE)
 """Columns of prepared reviews that are read; the date is told by the month in the path."""
 
-_UNIT_ROWS: Final = 32_768
 _KEY_ROWS: Final = 131_072  # of a row group of keys
 
 KEY_SCHEMA: Final = pa.schema(
@@ -72,32 +70,10 @@ KEY_SCHEMA: Final = pa.schema(
         ("product", pa.uint64()),  # fingerprint of the product id, 0 without one
         ("customer", pa.uint64()),
         ("text", pa.uint64()),  # fingerprint of the body
-        ("place", pa.int64()),  # the unit's number * 2^32 + the row in it
+        ("place", pa.int64()),  # see `prepare.units`
     ]
 )
 """Fingerprints have 64 bits: that any two of 30 million customers share one has a chance of 2 in 100,000."""
-
-
-class Part(NamedTuple):
-    """Row groups of a file of prepared reviews, all of one month."""
-
-    file: Path
-    metadata: pq.FileMetaData
-    row_groups: list[int]
-    rows: int
-    month: int
-
-
-class Unit(NamedTuple):
-    """Prepared reviews that are read at once: one part, or several small ones in the order of time."""
-
-    number: int
-    parts: list[Part]
-
-    @property
-    def rows(self) -> int:
-        """Reviews of all parts."""
-        return sum(part.rows for part in self.parts)
 
 
 @dataclass
@@ -124,36 +100,6 @@ class MonthlyCounts:
         self.tokens = self.tokens + other.tokens
 
 
-def units(prepared_dir: Path) -> list[Unit]:
-    """Prepared reviews in pieces, in the order of reading."""
-    found: list[Unit] = []
-    parts: list[Part] = []
-    rows = 0
-    for part in _parts(prepared_dir):
-        if parts and rows + part.rows > _UNIT_ROWS:
-            found.append(Unit(len(found), parts))
-            parts, rows = [], 0
-        parts.append(part)
-        rows += part.rows
-    if parts:
-        found.append(Unit(len(found), parts))
-    return found
-
-
-def _parts(prepared_dir: Path) -> Iterator[Part]:
-    for file, month in prepared_files(prepared_dir):
-        code = NO_DATE if month is None else int(month[:4]) * 12 + int(month[5:7]) - 1
-        metadata = pq.read_metadata(file)
-        groups: list[int] = []
-        rows = 0
-        for group in range(metadata.num_row_groups):
-            groups.append(group)
-            rows += metadata.row_group(group).num_rows
-            if rows >= _UNIT_ROWS or group + 1 == metadata.num_row_groups:
-                yield Part(file, metadata, groups, rows, code)
-                groups, rows = [], 0
-
-
 def scan(
     todo: Sequence[Unit], categories: Sequence[str], keys: Path, threads: int, progress: Progress
 ) -> Iterator[tuple[int, MonthlyCounts]]:
@@ -178,31 +124,42 @@ def scan(
             keys, KEY_SCHEMA, compression="none", use_dictionary=False, write_statistics=False
         ) as writer,
     ):
-        month, counts = NO_DATE, None
-        waiting: list[pa.RecordBatch] = []
-        for unit, (months, keys_found) in ordered_map(
-            pool, lambda unit: _count(unit, codes), todo, threads + 1
-        ):
-            for found_month, found in months:
-                if counts is not None and found_month == month:
-                    counts.add(found)
-                    continue
-                if counts is not None:
-                    yield month, counts
-                month, counts = found_month, found
-            waiting += keys_found
-            if sum(batch.num_rows for batch in waiting) >= _KEY_ROWS:
+
+        def counted() -> Iterator[list[tuple[int, MonthlyCounts]]]:
+            waiting: list[pa.RecordBatch] = []
+            for unit, (months, keys_found) in ordered_map(
+                pool, lambda unit: count_unit(unit, codes), todo, threads + 1
+            ):
+                yield months
+                waiting += keys_found
+                if sum(batch.num_rows for batch in waiting) >= _KEY_ROWS:
+                    writer.write_table(pa.Table.from_batches(waiting))
+                    waiting = []
+                progress.advance(unit.rows)
+            if waiting:
                 writer.write_table(pa.Table.from_batches(waiting))
-                waiting = []
-            progress.advance(unit.rows)
-        if waiting:
-            writer.write_table(pa.Table.from_batches(waiting))
-        if counts is not None:
-            yield month, counts
+
+        yield from add_months(counted())
     progress.finish()
 
 
-def _count(
+def add_months(
+    parts: Iterable[Iterable[tuple[int, MonthlyCounts]]],
+) -> Iterator[tuple[int, MonthlyCounts]]:
+    """Add up what consecutive pieces hold of one month; months in order."""
+    month, counts = NO_DATE, None
+    for found_month, found in itertools.chain.from_iterable(parts):
+        if counts is not None and found_month == month:
+            counts.add(found)
+            continue
+        if counts is not None:
+            yield month, counts
+        month, counts = found_month, found
+    if counts is not None:
+        yield month, counts
+
+
+def count_unit(
     unit: Unit, codes: Mapping[str, int]
 ) -> tuple[list[tuple[int, MonthlyCounts]], list[pa.RecordBatch]]:
     """What a unit holds, by month in order, and the keys of its reviews.
@@ -247,7 +204,7 @@ def _count(
                     pa.array(fingerprint(reviews.column(schema.PRODUCT_ID))),
                     pa.array(fingerprint(reviews.column(schema.CUSTOMER_ID))),
                     pa.array(fingerprint(reviews.column(schema.REVIEW_BODY))),
-                    pa.array(np.arange(first, first + group.size, dtype=np.int64) + (unit.number << 32)),
+                    pa.array(places(unit, first, group.size)),
                 ],
                 schema=KEY_SCHEMA,
             )
@@ -274,23 +231,12 @@ def _batches(unit: Unit, months: Sequence[int]) -> Iterator[tuple[int, pa.Record
         return
     [part] = unit.parts
     first = 0
-    with _opened(part) as file:
+    with opened(part) as file:
         for batch in file.iter_batches(
-            _UNIT_ROWS, row_groups=part.row_groups, columns=list(_READ), use_threads=False
+            UNIT_ROWS, row_groups=part.row_groups, columns=list(_READ), use_threads=False
         ):
             yield first, batch, np.zeros(batch.num_rows, np.int32)
             first += batch.num_rows
-
-
-def read_part(part: Part, columns: Sequence[str]) -> pa.Table:
-    """Columns of a part."""
-    with _opened(part) as file:
-        return file.read_row_groups(part.row_groups, columns=list(columns), use_threads=False)
-
-
-def _opened(part: Part) -> pq.ParquetFile:
-    # Mapped and not buffered ahead: for the small files of most months, twice as fast.
-    return pq.ParquetFile(part.file, metadata=part.metadata, memory_map=True, pre_buffer=False)
 
 
 def fingerprint(column: pa.Array) -> NDArray[np.uint64]:

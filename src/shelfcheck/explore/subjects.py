@@ -79,15 +79,27 @@ class Counts:
             np.zeros((n, len(ACTIVITY), 2), np.int64),
         )
 
+    def add(self, other: Counts) -> None:
+        """Add the counts of other products or customers."""
+        for own, more in zip(vars(self).values(), vars(other).values(), strict=True):
+            np.add(own, more, out=own)
+
 
 def count_subjects(engine: DuckDB, subject: str, categories: int, calendar: Calendar) -> Counts:
     """Count products or customers over the view `keys` (scan.KEY_SCHEMA); those without an id do not."""
+    return count_sorted(
+        engine.stream(subjects_sql(subject, ordered=True), batch_rows=262_144), categories, calendar
+    )
+
+
+def count_sorted(batches: Iterator[pa.RecordBatch], categories: int, calendar: Calendar) -> Counts:
+    """Count products or customers over batches of `subjects_sql`, in which equal ids stand together."""
     counts = Counts.empty(categories, calendar)
     years, periods = calendar.years(), calendar.periods()
     activity = np.array(ACTIVITY, np.int64)
-    for ids, category, month in _whole_runs(_sorted(engine, subject)):
+    for ids, category, month in _whole_runs(batches):
         _count_runs(
-            ids,
+            ids.view(np.uint64),
             category,
             calendar.places(month),
             years,
@@ -102,11 +114,10 @@ def count_subjects(engine: DuckDB, subject: str, categories: int, calendar: Cale
     return counts
 
 
-def _sorted(engine: DuckDB, subject: str) -> Iterator[pa.RecordBatch]:
-    return engine.stream(
-        f"SELECT {subject}, category, month FROM keys WHERE {subject} <> 0 ORDER BY {subject}",  # noqa: S608
-        batch_rows=262_144,
-    )
+def subjects_sql(subject: str, *, ordered: bool) -> str:
+    """The query of what is counted of products or customers: id, category, month."""
+    order = f" ORDER BY {subject}" if ordered else ""
+    return f"SELECT {subject}, category, month FROM keys WHERE {subject} <> 0{order}"  # noqa: S608
 
 
 def _whole_runs(batches: Iterator[pa.RecordBatch]) -> Iterator[tuple[NDArray[Any], ...]]:

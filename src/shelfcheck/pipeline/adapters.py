@@ -92,6 +92,8 @@ def run_explore(context: Context) -> Mapping[str, Any]:
     from shelfcheck.explore import explore  # noqa: PLC0415
     from shelfcheck.report.explore_page import write_explore_page  # noqa: PLC0415
 
+    if context.settings.run.engine == "spark":
+        from shelfcheck.explore.spark import explore_on_spark as explore  # noqa: PLC0415
     figures = explore(context.inputs[PREPARED], context.out, context.settings, context.progress)
     write_explore_page(context.out, context.out)
     return {name: figures[name] for name in ("reviews", "categories", "unique_products", "unique_customers")}

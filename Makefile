@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 DEMO ?= demo
 # Quiet pip: the lock pins every version and its hash.
-EXTRAS := aws graph serve spark tune vectors transformer
+EXTRAS := aws azure gcp graph serve spark tune vectors transformer
 UV_SYNC := $(BIN)/uv pip sync --quiet --require-hashes --python $(BIN)/python
 
 .DEFAULT_GOAL := help

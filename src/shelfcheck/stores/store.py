@@ -237,14 +237,23 @@ class Store:
         return _tag_of(self._fs.info(path))
 
     def _put(self, path: str, data: bytes, expected: str | _Any | None) -> str:
+        # The look is not in one step with the write: beside the lease this is the second guard, not the
+        # first. That nothing is there, these stores check in one step themselves.
+        if expected is not ANY and self._tag_or_none(path) != expected:
+            raise ChangedError(path)
         if expected is None:
             self._fs.pipe_file(path, data, mode="create")
         else:
-            # Not in one step with the write: beside the lease this is the second guard, not the first.
-            if expected is not ANY and self._tag(path) != expected:
-                raise ChangedError(path)
             self._fs.pipe_file(path, data)
         return self._tag(path)
+
+    def _tag_or_none(self, path: str) -> str | None:
+        try:
+            return self._tag(path)
+        except store_errors() as error:
+            if is_absent(error):
+                return None
+            raise
 
     def _delete(self, paths: list[str]) -> None:
         self._fs.rm(paths)
@@ -348,7 +357,7 @@ def split(url: str) -> tuple[str, str]:
 
 
 def _tag_of(info: dict[str, Any]) -> str:
-    names = ("etag", "ETag", "generation", "mtime", "updated", "LastModified", "last_modified")
+    names = ("generation", "etag", "ETag", "mtime", "updated", "LastModified", "last_modified")
     return next((str(info[name]).strip('"') for name in names if info.get(name)), "")
 
 

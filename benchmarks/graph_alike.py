@@ -14,6 +14,7 @@ product. "words" is what `reviewed_alike` answers by, from its own table; the ot
 from __future__ import annotations
 
 import sys
+from array import array
 from collections import Counter, defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -76,12 +77,16 @@ class Catalogue:
 
     def spoken(self, *, pairs: bool) -> sp.csr_matrix:
         """Products by words, or by words and pairs of words, weighted as `graph.alike` does."""
-        counts: Counter = Counter()
+        things: dict[str, int] = {}
+        rows, columns = array("i"), array("i")
         for product, text in self.texts:
             words = text.split(" ")
             joined = [f"{a} {b}" for a, b in pairwise(words)] if pairs else []
-            counts.update((product, word) for word in {*words, *joined})
-        made = self.matrix([(*key, n) for key, n in counts.items()], normed=False)
+            found = {*words, *joined}
+            rows.extend([self.number[product]] * len(found))
+            columns.extend(things.setdefault(word, len(things)) for word in found)
+        ones = np.ones(len(rows), np.float32)
+        made = sp.csr_matrix((ones, (rows, columns)), shape=(len(self), len(things)))  # sums what is repeated
         having = np.bincount(made.indices, minlength=made.shape[1])
         made = made[:, having > 1]
         made.data = 1 + np.log(made.data)
@@ -97,7 +102,7 @@ def nearest(found: Catalogue, alike: Callable[[np.ndarray], np.ndarray], asked: 
         scores = alike(own)
         scores[np.arange(len(own)), own] = -1
         scores[:, found.reviews == 0] = -1
-        order = np.argsort(-scores, axis=1, kind="stable")[:, :NEAREST]
+        order = np.argpartition(-scores, NEAREST, axis=1)[:, :NEAREST]
         told.append(np.where(np.take_along_axis(scores, order, 1) > 0, order, -1))
     return np.vstack(told)
 

@@ -33,7 +33,7 @@ import pyarrow.parquet as pq
 from shelfcheck import api
 from shelfcheck.config import Settings, validate
 from shelfcheck.engines.duckdb import DuckDB
-from shelfcheck.language.facet import YEAR, CategoryLanguage, Facet
+from shelfcheck.language.facet import YEAR, CategoryLanguage, Facet, OneMachine
 from shelfcheck.language.permutation import permutation_test
 from shelfcheck.language.run import language
 from shelfcheck.language.terms import overlap, top_terms
@@ -120,7 +120,14 @@ def generated(reviews: list[int], top_k: list[int]) -> None:
 def categories(prepared: Path, **values: Any) -> list[CategoryLanguage]:
     """Every category by year."""
     with tempfile.TemporaryDirectory() as scratch, DuckDB(scratch, "1GB", THREADS) as engine:
-        return list(Facet(engine, prepared, YEAR, settings(**values).language, 0))
+        return list(
+            Facet(
+                engine,
+                OneMachine(prepared, settings(**values).language, 0),
+                YEAR,
+                settings(**values).language,
+            )
+        )
 
 
 def alarms(prepared: Path, trials: int) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shelfcheck.engines.sql import spell
 from shelfcheck.explore import subjects, texts
+from shelfcheck.language import counts, facet
 from shelfcheck.prepare import duplicates
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -36,6 +37,11 @@ def statements() -> dict[str, dict[str, str]]:
             "REPEATED_TEXTS": texts.REPEATED_TEXTS,
             "TOP_PRODUCTS": texts.TOP_PRODUCTS,
             "SUBJECTS": subjects.subjects_sql("product", ordered=False),
+        },
+        "language": {
+            "GROUPED": facet.grouped_sql("facts", "review_year"),
+            "FREQUENT": counts.frequent_sql("SELECT * FROM terms", ("product_category", "review_year"), 5),
+            "DRAWN": facet.drawn_sql("facts", "review_year", ("place", "task")),
         },
     }
 

@@ -79,15 +79,22 @@ def term_counts_sql(
         raise UsageError(f"by == {list(by)}, must be some of: {', '.join(GROUPS)}")
     names = ", ".join(by)
     terms = "terms" if count == "terms" else "list_distinct(terms)"
-    frequent = f"QUALIFY sum(n) OVER (PARTITION BY {by[0]}, {TERM}) >= {int(min_count)}"
+    counted = f"""
+        SELECT {names}, {TERM}, count(*) AS n
+        FROM (SELECT {names}, unnest({terms}) AS {TERM} FROM ({listed_sql(by, word_ngrams)}))
+        WHERE {TERM} <> ''
+        GROUP BY {names}, {TERM}
+    """  # noqa: S608 - names are of GROUPS
+    return frequent_sql(counted, by, min_count) if min_count > 1 else counted
+
+
+def frequent_sql(counted: str, by: Sequence[str], min_count: int) -> str:
+    """Of a query of `by`, term and `n`: the terms that are frequent enough in one value of `by[0]`."""
+    names = ", ".join(by)
     return f"""
-        SELECT * FROM (
-            SELECT {names}, {TERM}, count(*) AS n
-            FROM (SELECT {names}, unnest({terms}) AS {TERM} FROM ({listed_sql(by, word_ngrams)}))
-            WHERE {TERM} <> ''
-            GROUP BY ALL
-        )
-        {frequent if min_count > 1 else ""}
+        SELECT {names}, {TERM}, n
+        FROM (SELECT c.*, sum(n) OVER (PARTITION BY {by[0]}, {TERM}) AS in_all FROM ({counted}) c) d
+        WHERE in_all >= {int(min_count)}
     """  # noqa: S608 - names are of GROUPS
 
 

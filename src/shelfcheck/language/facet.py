@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +19,7 @@ from shelfcheck.language.terms import rarity
 from shelfcheck.schema import PRODUCT_CATEGORY, PRODUCT_ID, REVIEW_ID, REVIEW_TOKENS, STAR_RATING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -100,48 +100,147 @@ class Usable:
     categories: tuple[str, ...]
 
 
+def grouped_sql(facts: str, column: str) -> str:
+    """A query of the size of each group, with and without words.
+
+    Args:
+        facts: of each review its category, year, stars, product and number of words; a relation.
+        column: what is told apart by.
+    """
+    return f"""
+        SELECT {PRODUCT_CATEGORY}, {column}, words > 0 AS has_words, count(*) AS reviews, sum(words) AS words,
+            count(DISTINCT {PRODUCT_ID}) + count(CASE WHEN {PRODUCT_ID} IS NULL THEN 1 END) AS products
+        FROM {facts}
+        GROUP BY {PRODUCT_CATEGORY}, {column}, words > 0
+    """  # noqa: S608 - names are of GROUPS and of the schema
+
+
+def drawn_sql(facts: str, column: str, more: Sequence[str]) -> str:
+    """A query of the reviews that are drawn for the tests: by a hash of the id, below their group's bound.
+
+    Reads the relation `bounds` (category, `column`, below), and the parameter `seed`.
+
+    Args:
+        facts: of each review what `grouped_sql` reads, its id, and `more`.
+        column: what is told apart by.
+        more: columns that are wanted beside.
+    """
+    also = "".join(f", f.{name}" for name in more)
+    return f"""
+        SELECT f.{PRODUCT_CATEGORY}, f.{column} AS value, f.{PRODUCT_ID}, f.{REVIEW_ID}, f.key{also}
+        FROM (
+            SELECT r.*, ('0x' || substr(md5($seed || {REVIEW_ID}), 1, 15))::BIGINT AS key FROM {facts} r
+            WHERE words > 0
+        ) f
+        JOIN bounds g ON g.{PRODUCT_CATEGORY} = f.{PRODUCT_CATEGORY} AND g.{column} = f.{column}
+        WHERE f.key < g.below
+    """  # noqa: S608 - names are of GROUPS and of the schema
+
+
+def seed_of(seed: int) -> str:
+    """The parameter `seed` of `drawn_sql`."""
+    return f"{seed}:" if seed else ""
+
+
+class Counting(Protocol):
+    """Counts the reviews of a facet, and draws some, into tables of DuckDB."""
+
+    def group(self, engine: DuckDB, column: str) -> None:
+        """Make the table `grouped`, rows of `grouped_sql`."""
+
+    def count_and_draw(self, engine: DuckDB, column: str) -> None:
+        """Make `counted` (category, `column`, term, n: terms that are frequent enough) and `drawn`.
+
+        `drawn` has the rows of `drawn_sql` by the table `bounds`, and their tokens.
+        """
+
+
+class OneMachine:
+    """Counting by DuckDB itself, over the files of prepared reviews.
+
+    Args:
+        prepared_dir: output of `prepare`.
+        settings: which terms count.
+        seed: draws other reviews for the tests.
+    """
+
+    def __init__(self, prepared_dir: str | Path, settings: LanguageSettings, seed: int) -> None:
+        self._files = files_of(prepared_dir)
+        self._settings = settings
+        self._seed = seed
+        columns = f"{PRODUCT_CATEGORY}, {PRODUCT_ID}, {REVIEW_ID}, {REVIEW_TOKENS}"
+        values = ", ".join(f"{GROUPS[column]} AS {column}" for column in FACETS.values())
+        self._facts = f"""(
+            SELECT {columns}, {values},
+                CASE WHEN {REVIEW_TOKENS} <> ''
+                     THEN length({REVIEW_TOKENS}) - length(replace({REVIEW_TOKENS}, ' ', '')) + 1
+                     ELSE 0 END AS words
+            FROM read_parquet($files, hive_partitioning = false)
+        )"""  # noqa: S608
+
+    def group(self, engine: DuckDB, column: str) -> None:
+        """See `Counting`."""
+        engine.run(f"CREATE OR REPLACE TABLE grouped AS {grouped_sql(self._facts, column)}", self._files)
+
+    def count_and_draw(self, engine: DuckDB, column: str) -> None:
+        """See `Counting`."""
+        counted = term_counts_sql(
+            (PRODUCT_CATEGORY, column),
+            word_ngrams=self._settings.word_ngrams,
+            min_count=self._settings.min_count,
+        )
+        engine.run(f"CREATE OR REPLACE TABLE counted AS {counted}", self._files)
+        drawn = drawn_sql(self._facts, column, (REVIEW_TOKENS,))
+        engine.run(f"CREATE OR REPLACE TABLE drawn AS {drawn}", {**self._files, "seed": seed_of(self._seed)})
+
+
 class Facet:
     """One way to tell the reviews of a category apart, counted in an engine's tables.
 
     Args:
-        engine: where to count; its tables `counted`, `groups`, `totals` and `drawn` are replaced.
-        prepared_dir: output of `prepare`.
+        engine: holds the counts; its tables `grouped`, `groups`, `bounds`, `counted`, `totals` and `drawn`
+            are replaced.
+        counting: counts the reviews.
         facet: `year` or `stars`.
         settings: which groups and terms count.
-        seed: draws other reviews for the tests.
     """
 
-    def __init__(
-        self, engine: DuckDB, prepared_dir: str | Path, facet: str, settings: LanguageSettings, seed: int
-    ) -> None:
+    def __init__(self, engine: DuckDB, counting: Counting, facet: str, settings: LanguageSettings) -> None:
         self._engine = engine
         self._facet = facet
         self._settings = settings
         self._column = FACETS[facet]
-        self._files = files_of(prepared_dir)
-        self._count_groups()
+        counting.group(engine, self._column)
+        self._bound_groups()
         self.usable = self._usable()
         if self.usable.categories:
-            self._count_terms()
-            self._draw(seed)
+            counting.count_and_draw(engine, self._column)
+            engine.run(
+                f"""
+                CREATE OR REPLACE TABLE totals AS
+                SELECT {TERM}, sum(n)::BIGINT AS f FROM counted GROUP BY {TERM}
+                """  # noqa: S608
+            )
+            ((self._words_a_class,),) = engine.run("SELECT avg(words) FROM groups WHERE words > 0")
 
-    def _count_groups(self) -> None:
+    def _bound_groups(self) -> None:
+        most = self._settings.max_reviews
+        drawn = most + _MARGIN * most**0.5
         self._engine.run(
             f"""
             CREATE OR REPLACE TABLE groups AS
             SELECT *, reviews >= {self._settings.min_reviews} AND {PRODUCT_CATEGORY} IS NOT NULL
                 AND {self._column} IS NOT NULL AS enough
-            FROM (
-                SELECT {PRODUCT_CATEGORY}, {GROUPS[self._column]} AS {self._column},
-                    coalesce({REVIEW_TOKENS}, '') <> '' AS has_words, count(*) AS reviews,
-                    sum(length({REVIEW_TOKENS}) - length(replace({REVIEW_TOKENS}, ' ', '')) + 1)::BIGINT
-                        AS words,
-                    count(DISTINCT {PRODUCT_ID}) + count(*) FILTER ({PRODUCT_ID} IS NULL) AS products
-                FROM read_parquet($files, hive_partitioning = false)
-                GROUP BY ALL
-            )
-            """,  # noqa: S608 - names are of GROUPS and of the schema
-            self._files,
+            FROM grouped
+            """  # noqa: S608 - names are of GROUPS and of the schema
+        )
+        self._engine.run(
+            f"""
+            CREATE OR REPLACE TABLE bounds AS
+            SELECT {PRODUCT_CATEGORY}, {self._column},
+                (least(1.0, {drawn!r}::DOUBLE / reviews) * {1 << _KEY_BITS})::BIGINT AS below
+            FROM groups WHERE enough AND has_words
+            """  # noqa: S608
         )
 
     def _usable(self) -> Usable:
@@ -165,39 +264,6 @@ class Facet:
         )
         used = counts.pop(None, 0)
         return Usable(used, counts, tuple(name for (name,) in categories))
-
-    def _count_terms(self) -> None:
-        counted = term_counts_sql(
-            (PRODUCT_CATEGORY, self._column),
-            word_ngrams=self._settings.word_ngrams,
-            min_count=self._settings.min_count,
-        )
-        self._engine.run(f"CREATE OR REPLACE TABLE counted AS {counted}", self._files)
-        self._engine.run(
-            f"CREATE OR REPLACE TABLE totals AS SELECT {TERM}, sum(n)::BIGINT AS f FROM counted GROUP BY ALL"  # noqa: S608
-        )
-        ((self._words_a_class,),) = self._engine.run("SELECT avg(words) FROM groups WHERE words > 0")
-
-    def _draw(self, seed: int) -> None:
-        most = self._settings.max_reviews
-        self._engine.run(
-            f"""
-            CREATE OR REPLACE TABLE drawn AS
-            SELECT {PRODUCT_CATEGORY}, g.{self._column} AS value, {PRODUCT_ID}, {REVIEW_TOKENS},
-                {REVIEW_ID}, key
-            FROM (
-                SELECT {PRODUCT_CATEGORY}, {GROUPS[self._column]} AS {self._column}, {PRODUCT_ID},
-                    {REVIEW_TOKENS}, {REVIEW_ID},
-                    ('0x' || substr(md5($seed || {REVIEW_ID}), 1, 15))::BIGINT AS key
-                FROM read_parquet($files, hive_partitioning = false)
-                WHERE {REVIEW_TOKENS} <> ''
-            ) r
-            JOIN groups g USING ({PRODUCT_CATEGORY}, {self._column})
-            WHERE g.enough AND g.has_words
-                AND key < least(1.0, ({most} + {_MARGIN} * sqrt({most})) / g.reviews) * {1 << _KEY_BITS}
-            """,  # noqa: S608
-            {**self._files, "seed": f"{seed}:" if seed else ""},
-        )
 
     def __iter__(self) -> Iterator[CategoryLanguage]:
         """Each category that has something to compare, by name."""

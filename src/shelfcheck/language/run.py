@@ -15,7 +15,7 @@ from shelfcheck.errors import NotEnoughDataError
 from shelfcheck.interrupts import deferred
 from shelfcheck.language.analysis import analyse
 from shelfcheck.language.answer import answer
-from shelfcheck.language.facet import FACETS, Facet
+from shelfcheck.language.facet import FACETS, Facet, OneMachine
 from shelfcheck.language.tables import FACET, TABLES, write_tables
 from shelfcheck.language.trend import pooled_trend, trend
 from shelfcheck.progress import NullProgress
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from shelfcheck.config import Settings
     from shelfcheck.language.analysis import Rows
-    from shelfcheck.language.facet import Usable
+    from shelfcheck.language.facet import Counting, Usable
     from shelfcheck.language.trend import Trend
     from shelfcheck.progress import Progress
 
@@ -35,7 +35,12 @@ MEASURES: Final = ("overlap", "matched_overlap", "beyond_chance")
 
 
 def language(
-    prepared_dir: str | Path, out_dir: str | Path, settings: Settings, progress: Progress | None = None
+    prepared_dir: str | Path,
+    out_dir: str | Path,
+    settings: Settings,
+    progress: Progress | None = None,
+    *,
+    counting: Counting | None = None,
 ) -> Mapping[str, Any]:
     """Compare the language of each category between years and between star ratings.
 
@@ -44,6 +49,7 @@ def language(
         out_dir: folder to fill with the tables of `tables.TABLES` (Parquet and CSV) and `summary.json`.
         settings: `language` and `run` are read.
         progress: told how far the work is.
+        counting: counts the reviews; DuckDB on this machine when None.
 
     Returns:
         Counts worth telling: categories, pairs, shifted pairs, by facet.
@@ -65,9 +71,11 @@ def language(
         DuckDB(out / ".spill", settings.run.memory_limit, threads) as engine,
         ThreadPoolExecutor(threads) as pool,
     ):
+        if counting is None:
+            counting = OneMachine(prepared_dir, settings.language, settings.run.seed)
         for facet in FACETS:
             progress.start(f"Counting terms by {facet}", None, "terms")
-            read = Facet(engine, prepared_dir, facet, settings.language, settings.run.seed)
+            read = Facet(engine, counting, facet, settings.language)
             progress.finish()
             usable[facet] = read.usable
             progress.start(f"Comparing language by {facet}", len(read.usable.categories), "categories")

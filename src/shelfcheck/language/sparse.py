@@ -73,19 +73,15 @@ class Reviews:
         return np.array(found, np.int64)
 
 
-def review_terms(
-    tokens: pa.Array, vocabulary: pa.Array, word_ngrams: int
-) -> tuple[Ints, npt.NDArray[np.int32], npt.NDArray[np.int32], Ints]:
-    """Token strings as sparse rows.
+def terms_of(tokens: pa.Array, word_ngrams: int) -> tuple[Ints, list[tuple[Ints, pa.Array]]]:
+    """The terms of token strings.
 
     Args:
         tokens: words joined by one blank, (n), without nulls.
-        vocabulary: the terms that count, (n_terms), without repeats.
         word_ngrams: 2 takes pairs of neighbouring words for terms, too.
 
     Returns:
-        `indptr` int64 (n + 1), `ids` and `times` int32 (nnz), ids ascending in a row, and the number of
-        words of each review, int64 (n).
+        The number of words of each review, int64 (n); and words, then pairs, with the review of each.
     """
     import pyarrow as pa  # noqa: PLC0415 - importing the class must stay light
     import pyarrow.compute as pc  # noqa: PLC0415
@@ -101,6 +97,26 @@ def review_terms(
             words.take(pa.array(inside)), words.take(pa.array(inside + 1)), " "
         )
         found.append((row[inside], pairs))
+    return lengths, found
+
+
+def review_terms(
+    tokens: pa.Array, vocabulary: pa.Array, word_ngrams: int
+) -> tuple[Ints, npt.NDArray[np.int32], npt.NDArray[np.int32], Ints]:
+    """Token strings as sparse rows.
+
+    Args:
+        tokens: words joined by one blank, (n), without nulls.
+        vocabulary: the terms that count, (n_terms), without repeats.
+        word_ngrams: 2 takes pairs of neighbouring words for terms, too.
+
+    Returns:
+        `indptr` int64 (n + 1), `ids` and `times` int32 (nnz), ids ascending in a row, and the number of
+        words of each review, int64 (n).
+    """
+    import pyarrow.compute as pc  # noqa: PLC0415 - importing the class must stay light
+
+    lengths, found = terms_of(tokens, word_ngrams)
     rows, ids = [], []
     for of_row, terms in found:
         at = pc.index_in(terms, value_set=vocabulary).fill_null(-1).to_numpy(zero_copy_only=False)

@@ -102,9 +102,11 @@ def run_explore(context: Context) -> Mapping[str, Any]:
 def run_language(context: Context) -> Mapping[str, Any]:
     """How the language of categories shifts, and its page."""
     from shelfcheck.language.run import language  # noqa: PLC0415
+    from shelfcheck.language.spark import language_on_spark  # noqa: PLC0415
     from shelfcheck.report.language_page import write_language_page  # noqa: PLC0415
 
-    counts = language(context.inputs[PREPARED], context.out, context.settings, context.progress)
+    work = language_on_spark if context.settings.run.engine == "spark" else language
+    counts = work(context.inputs[PREPARED], context.out, context.settings, context.progress)
     write_language_page(context.out, context.out / "language.html", context.settings)
     return counts
 

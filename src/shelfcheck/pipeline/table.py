@@ -103,6 +103,7 @@ STAGES: Final = (
         needs=(PREPARED,),
         settings=("language", "run.seed"),
         run=run_language,
+        version=2,
         main=False,
     ),
     Stage(

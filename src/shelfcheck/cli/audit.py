@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import click
 
 from shelfcheck import api
@@ -36,5 +38,8 @@ def audit(job: options.Job, *, kinds: tuple[str, ...]) -> None:
         return
     for kind, result in results.items():
         rows = [(name.replace("_", " "), str(value)) for name, value in result.counts.items()]
+        summary = json.loads((result.folder / "summary.json").read_text(encoding="utf-8"))
+        skipped = summary["skipped"].items()
+        rows += [(f"skipped: {name.replace('_', ' ')}", str(n)) for name, n in skipped if n]
         show(kind.replace("_", " ").capitalize(), ("", ""), rows, numeric=[1])
         click.echo(f"  {job.workspace}/{kind}.csv\n")

@@ -15,7 +15,7 @@ from shelfcheck import schema
 from shelfcheck.config import SourceSettings
 from shelfcheck.errors import UsageError
 from shelfcheck.sources import demo, find_sources
-from shelfcheck.sources.demo import templates
+from shelfcheck.sources.demo import rare, templates
 from shelfcheck.sources.demo.words import CATEGORIES
 
 from .helpers import read, reasons
@@ -184,3 +184,28 @@ def test_every_slot_has_words() -> None:
         for kind in category.types:
             assert all(all(phrases) and phrases for phrases in kind)
     assert len(CATEGORIES) >= 12
+
+
+def test_rare_words_make_texts_as_long_and_words_as_many_as_real_ones(tmp_path: Path) -> None:
+    """Real reviews have 10 tokens more than those of the templates on average, and 1 in the middle."""
+    plain = demo.generate(tmp_path / "plain", 20_000, 3)
+    made = demo.generate(tmp_path / "rare", 20_000, 3, rare_words=10.0)
+    assert made.planted == plain.planted
+    both = [pq.read_table(one.reviews[0], columns=["review_id", "review_body"]) for one in (plain, made)]
+    assert both[0]["review_id"].equals(both[1]["review_id"])
+    added = []
+    for before, after in zip(*(table["review_body"].to_pylist() for table in both), strict=True):
+        if before is not None:
+            assert after.startswith(before)
+            added.append(after[len(before) :].split())
+    assert 8 < sum(map(len, added)) / len(added) < 12
+    assert 0 <= median(map(len, added)) <= 2
+    few, many = (len({word for words in part for word in words}) for part in (added[:2000], added))
+    assert few > 8000  # the templates have 1,400
+    assert 10**0.41 < many / few < 10**0.65  # at first they grow faster
+
+
+def test_words_of_different_ranks_differ() -> None:
+    words = [rare.word(rank) for rank in (*range(5000), 10**6, 10**9, 1 << 40)]
+    assert len(set(words)) == len(words)
+    assert not {word for word in words if not word.isalpha()}

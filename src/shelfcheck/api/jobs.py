@@ -156,6 +156,7 @@ def generate(
     reviews: int,
     seed: int = 0,
     format: Literal["parquet", "tsv"] = "parquet",  # noqa: A002 - the command's flag
+    rare_words: float = 0.0,
     progress: Progress | None = None,
 ) -> GeneratedFiles:
     """Write made-up reviews with planted faults, and the truth beside them; see `sources.demo`.
@@ -168,7 +169,7 @@ def generate(
 
     told = progress or NullProgress()
     with folder_to(output, told) as folder:
-        return write(folder, reviews, seed, format=format, progress=told)
+        return write(folder, reviews, seed, format=format, rare_words=rare_words, progress=told)
 
 
 @dataclass(frozen=True)

@@ -38,10 +38,25 @@ Examples:
     show_default=True,
     help="Parquet, or the gzip TSV of the Amazon data set, with broken rows.",
 )
+@click.option(
+    "--rare-words",
+    default=0.0,
+    type=click.FloatRange(0),
+    show_default=True,
+    help="Made-up words that a review has on average beside those of the templates; with 10, lengths and "
+    "vocabulary are about those of real reviews.",
+)
 @options.quiet
 @options.as_json
 def generate(
-    *, output: str, reviews: int, seed: int, form: Literal["parquet", "tsv"], quiet: bool, as_json: bool
+    *,
+    output: str,
+    reviews: int,
+    seed: int,
+    form: Literal["parquet", "tsv"],
+    rare_words: float,
+    quiet: bool,
+    as_json: bool,
 ) -> None:
     """Write made-up reviews with planted faults.
 
@@ -49,7 +64,9 @@ def generate(
     reviews: misplaced reviews, miscategorised and declining products, duplicates, broken rows.
     """
     with ConsoleProgress(quiet=quiet) as progress:
-        made = api.generate(output, reviews=reviews, seed=seed, format=form, progress=progress)
+        made = api.generate(
+            output, reviews=reviews, seed=seed, format=form, rare_words=rare_words, progress=progress
+        )
     if as_json:
         files = [str(file) for file in made.reviews]
         options.print_json(

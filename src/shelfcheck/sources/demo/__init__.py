@@ -63,6 +63,7 @@ def generate(
     seed: int = 0,
     *,
     format: Literal["parquet", "tsv"] = "parquet",  # noqa: A002 - the command's flag
+    rare_words: float = 0.0,
     progress: Progress | None = None,
 ) -> GeneratedFiles:
     """Write `reviews` reviews in the Amazon Customer Reviews schema, and `truth.parquet` beside them.
@@ -75,29 +76,35 @@ def generate(
         reviews: rows, broken ones and duplicates included.
         seed: the same seed and number of reviews give the same bytes.
         format: `parquet` or `tsv` (gzip, no quoting).
+        rare_words: made-up words that a review has on average beside those of the templates; 10 give texts
+            about as long and with about as many different words as real ones. See `rare`.
         progress: told of rows written.
 
     Raises:
-        UsageError: `reviews` is less than 1, or the seed negative.
+        UsageError: `reviews` is less than 1, or the seed or `rare_words` negative.
         SourceError: the folder cannot be written.
     """
     if reviews < 1:
         raise UsageError(f"reviews == {reviews}, must be >= 1. Pass --reviews.")
     if seed < 0:
         raise UsageError(f"seed == {seed}, must be >= 0. Pass --seed.")
+    if rare_words < 0:
+        raise UsageError(f"rare_words == {rare_words}, must be >= 0. Pass --rare-words.")
     if format not in {"parquet", "tsv"}:
         raise UsageError(f"format == {format!r}, must be 'parquet' or 'tsv'. Pass --format.")
     out = Path(out_dir)
     try:
         out.mkdir(parents=True, exist_ok=True)
-        return _generate(out, reviews, seed, format, progress or NullProgress())
+        return _generate(out, reviews, seed, format, rare_words, progress or NullProgress())
     except OSError as error:
         raise SourceError(
             f"{out}: cannot be written: {error}. Name a folder that can, with free space."
         ) from error
 
 
-def _generate(out: Path, total: int, seed: int, form: str, progress: Progress) -> GeneratedFiles:
+def _generate(  # noqa: PLR0917 - the arguments of `generate`
+    out: Path, total: int, seed: int, form: str, rare_words: float, progress: Progress
+) -> GeneratedFiles:
     for stale in (*out.glob("reviews-[0-9]*.parquet"), *out.glob("reviews-[0-9]*.tsv.gz"), out / TRUTH_FILE):
         stale.unlink(missing_ok=True)
     language = Language()
@@ -107,7 +114,7 @@ def _generate(out: Path, total: int, seed: int, form: str, progress: Progress) -
     progress.start("Generating reviews", total)
     for chunk, first in enumerate(range(0, total, CHUNK_ROWS)):
         n = min(CHUNK_ROWS, total - first)
-        written = write_chunk(shop, language, seed, chunk, first, n, total)
+        written = write_chunk(shop, language, seed, chunk, first, n, total, rare_words)
         file = out / (f"reviews-{chunk:05d}" + (".parquet" if form == "parquet" else ".tsv.gz"))
         truth += written.truth + _write(written, file, form)
         files.append(file)

@@ -12,6 +12,7 @@ from shelfcheck import schema
 from shelfcheck.sources.checks import int64
 from shelfcheck.sources.demo import language as lang
 from shelfcheck.sources.demo.ids import review_ids
+from shelfcheck.sources.demo.rare import rare_texts, with_rare_words
 from shelfcheck.sources.demo.shop import DAYS, FIRST_DAY
 from shelfcheck.sources.demo.words import CATEGORIES
 
@@ -66,7 +67,14 @@ class Reviews(NamedTuple):
 
 
 def write_chunk(  # noqa: PLR0917
-    shop: Shop, language: Language, seed: int, chunk: int, first: int, n: int, total: int
+    shop: Shop,
+    language: Language,
+    seed: int,
+    chunk: int,
+    first: int,
+    n: int,
+    total: int,
+    rare_words: float = 0.0,
 ) -> Reviews:
     """Rows `first` to `first + n` of `total`; the same for the same arguments, whatever ran before."""
     rng = np.random.default_rng([seed, 1, chunk])
@@ -98,6 +106,8 @@ def write_chunk(  # noqa: PLR0917
     helpful, votes = np.minimum(helpful, 20_000), np.minimum(helpful + others, 40_000)
 
     body, headline = _texts(rng, language, stars, shop.types[written_of], shop.nouns[written_of])
+    if rare_words:  # drawn apart, so that all else is the same with and without them
+        body = with_rare_words(body, rare_texts(np.random.default_rng([seed, 2, chunk]), n, rare_words))
     index = np.arange(first, first + n, dtype=np.uint64)
     names = pa.array([item.name for item in CATEGORIES])
     customer = np.floor(rng.random(n) ** 2 * max(total // 3, 1)).astype(np.int64)

@@ -14,7 +14,7 @@ from picture_support import MODEL, hostile_shop, mismatches
 from shelfcheck.config import validate
 from shelfcheck.engines.duckdb import DuckDB
 from shelfcheck.errors import UsageError
-from shelfcheck.graph.picture import Request, draw
+from shelfcheck.graph.picture import Request, draw, layout
 from shelfcheck.graph.picture.layout import Forces, part, settle
 from shelfcheck.graph.picture.model import BIN_SQL, BINS, bin_of
 from shelfcheck.graph.store import open_graph
@@ -234,15 +234,34 @@ def test_boxes_come_apart_and_pins_stay(seed, n):
             assert min(over_x, over_y) < 0.1
 
 
-def test_forces_bring_together_what_is_joined():
+def test_far_groups_taken_as_one_push_as_their_nodes_do():
+    dice = np.random.default_rng(1)
+    n = 500
+    places = np.concatenate([dice.normal(0, 40, (n - 40, 2)), dice.normal(300, 1, (40, 2))])
+    places[7] = places[8]  # two at one place
+    mass, radius = dice.uniform(1, 5, n), dice.uniform(1, 4, n)
+    room = 8 * n + 64
+    for apart in (False, True):
+        exact, taken = np.zeros((n, 2)), np.zeros((n, 2))
+        layout._repel(places, radius, mass, exact, 80.0, apart)
+        child, box, sums = np.empty((room, 4), np.int64), np.empty((room, 3)), np.empty((room, 4))
+        cells = layout._grow(places, radius, mass, child, box, sums)
+        assert sums[0, 0] == pytest.approx(mass.sum())
+        layout._repel_by_cells(places, radius, mass, taken, child[:cells], box, sums, 80.0, apart)
+        assert np.linalg.norm(exact - taken) < 0.05 * np.linalg.norm(exact)
+
+
+@pytest.mark.parametrize("exact", [layout.EXACT, 10])
+def test_forces_bring_together_what_is_joined(exact):
     dice = np.random.default_rng(0)
     n = 40
     start, pinned = dice.normal(0, 50, (n, 2)), np.zeros(n, bool)
     pinned[0] = True
     groups = np.arange(n) % 2
     edges = np.array([(i, j) for i in range(n) for j in range(i) if groups[i] == groups[j]])
+    forces = Forces(300, 80.0)
     found = settle(
-        start, np.full(n, 3.0), edges, np.ones(len(edges)), pinned=pinned, forces=Forces(300, 80.0)
+        start, np.full(n, 3.0), edges, np.ones(len(edges)), pinned=pinned, forces=forces, exact=exact
     )
     assert np.isfinite(found).all()
     assert found[0].tolist() == start[0].tolist()

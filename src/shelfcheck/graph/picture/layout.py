@@ -2,14 +2,14 @@
 
 The forces are those of ForceAtlas2 (Jacomy, Venturini, Heymann and Bastian, 2014): every two nodes repel
 each other by their degrees, edges pull, a weak pull leads to the middle, and each node's step falls as it
-swings. All pairs are computed, not approximated: a picture has some thousands of nodes at most. The same
-nodes and edges from the same first places give the same picture.
+swings. Up to EXACT nodes all pairs are computed; of more, far groups count as one. The same nodes and edges
+from the same first places give the same picture.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numba import njit
@@ -19,6 +19,12 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
     Ints = npt.NDArray[np.int64]
+
+
+EXACT: Final = 800
+"""Most nodes between which all forces are computed."""
+
+_NEAR: Final = 0.9  # a square is parted where its side is more than this times the way to it
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,7 @@ def settle(
     *,
     pinned: npt.NDArray[Any],
     forces: Forces,
+    exact: int = EXACT,
 ) -> Floats:
     """Let forces work on nodes.
 
@@ -54,6 +61,7 @@ def settle(
         weight: pull of each edge, (m,).
         pinned: those that stay, bool (n,).
         forces: how strong they are.
+        exact: most nodes between which all forces are computed.
 
     Returns:
         Where they stand, (n, 2).
@@ -69,6 +77,7 @@ def settle(
         forces.iterations,
         forces.repulsion,
         forces.gravity,
+        exact,
     )
     return settled
 
@@ -100,7 +109,7 @@ def part(
 
 
 @njit(cache=True, nogil=True)
-def _settle(  # noqa: PLR0912, PLR0915, PLR0917, C901 - one compiled loop, whose parts would need all its arrays
+def _settle(  # noqa: PLR0915, PLR0917 - one compiled loop, whose parts would need all its arrays
     at: Any,
     radius: Any,
     mass: Any,
@@ -110,27 +119,21 @@ def _settle(  # noqa: PLR0912, PLR0915, PLR0917, C901 - one compiled loop, whose
     iterations: int,
     repulsion: float,
     gravity: float,
+    exact: int,
 ) -> Any:
     n = len(at)
     force, before = np.zeros((n, 2)), np.zeros((n, 2))
+    room = 8 * n + 64
+    child, box, sums = np.empty((room, 4), np.int64), np.empty((room, 3)), np.empty((room, 4))
     speed, efficiency = 1.0, 1.0
     for step in range(iterations):
         apart = step > iterations // 2  # room for each node counts once the shape stands
         force[:] = 0.0
-        for i in range(n):
-            for j in range(i):
-                dx, dy = at[i, 0] - at[j, 0], at[i, 1] - at[j, 1]
-                squared = dx * dx + dy * dy + 1e-9
-                if apart:
-                    far = np.sqrt(squared)
-                    gap = max(far - radius[i] - radius[j], 0.5)
-                    push = repulsion * mass[i] * mass[j] / (gap * far)
-                else:
-                    push = repulsion * mass[i] * mass[j] / squared
-                force[i, 0] += dx * push
-                force[i, 1] += dy * push
-                force[j, 0] -= dx * push
-                force[j, 1] -= dy * push
+        if n <= exact:
+            _repel(at, radius, mass, force, repulsion, apart)
+        else:
+            cells = _grow(at, radius, mass, child, box, sums)
+            _repel_by_cells(at, radius, mass, force, child[:cells], box, sums, repulsion, apart)
         for k in range(len(edges)):
             i, j = edges[k, 0], edges[k, 1]
             dx, dy = at[i, 0] - at[j, 0], at[i, 1] - at[j, 1]
@@ -175,6 +178,125 @@ def _settle(  # noqa: PLR0912, PLR0915, PLR0917, C901 - one compiled loop, whose
                 at[i, 1] += force[i, 1] * factor
             before[i, 0], before[i, 1] = force[i, 0], force[i, 1]
     return at
+
+
+@njit(cache=True, nogil=True)
+def _push(dx: float, dy: float, between: float, repulsion: float, radii: float, apart: bool) -> Any:  # noqa: FBT001, PLR0917
+    """What a difference of places is multiplied by to be a force; `between`: product of the masses."""
+    squared = dx * dx + dy * dy + 1e-9
+    if not apart:
+        return repulsion * between / squared
+    far = np.sqrt(squared)
+    return repulsion * between / (max(far - radii, 0.5) * far)
+
+
+@njit(cache=True, nogil=True)
+def _repel(at: Any, radius: Any, mass: Any, force: Any, repulsion: float, apart: bool) -> None:  # noqa: FBT001, PLR0917
+    for i in range(len(at)):
+        for j in range(i):
+            dx, dy = at[i, 0] - at[j, 0], at[i, 1] - at[j, 1]
+            push = _push(dx, dy, mass[i] * mass[j], repulsion, radius[i] + radius[j], apart)
+            force[i, 0] += dx * push
+            force[i, 1] += dy * push
+            force[j, 0] -= dx * push
+            force[j, 1] -= dy * push
+
+
+@njit(cache=True, nogil=True)
+def _grow(at: Any, radius: Any, mass: Any, child: Any, box: Any, sums: Any) -> int:  # noqa: PLR0917 - compiled
+    """Put nodes into a tree of squares, each parted into four until a node is alone; returns the squares.
+
+    Args:
+        at: places of the nodes.
+        radius: of each.
+        mass: of each.
+        child: to fill, four parts of each square: -1 empty, -2 - i the node i, else a square.
+        box: to fill, left, top and side.
+        sums: to fill, mass and mass times place and radius.
+    """
+    box[0, 0], box[0, 1] = at[:, 0].min(), at[:, 1].min()
+    box[0, 2] = max(at[:, 0].max() - box[0, 0], at[:, 1].max() - box[0, 1]) * 1.001 + 1e-6
+    child[0] = -1
+    sums[0] = 0.0
+    cells = 1
+    for i in range(len(at)):
+        here = 0
+        while True:
+            sums[here, 0] += mass[i]
+            sums[here, 1] += mass[i] * at[i, 0]
+            sums[here, 2] += mass[i] * at[i, 1]
+            sums[here, 3] += mass[i] * radius[i]
+            part_of = _quarter(at[i], box[here])
+            found = child[here, part_of]
+            if found == -1:
+                child[here, part_of] = -2 - i
+                break
+            if found < -1:  # a node is there: both go into a square of its own
+                if cells == len(child) or box[here, 2] < 1e-6:
+                    break  # two at one place: no force parts them, their room does
+                other = -2 - found
+                half = box[here, 2] / 2
+                box[cells, 0] = box[here, 0] + half * (part_of % 2)
+                box[cells, 1] = box[here, 1] + half * (part_of // 2)
+                box[cells, 2] = half
+                child[cells] = -1
+                sums[cells, 0] = mass[other]
+                sums[cells, 1] = mass[other] * at[other, 0]
+                sums[cells, 2] = mass[other] * at[other, 1]
+                sums[cells, 3] = mass[other] * radius[other]
+                child[cells, _quarter(at[other], box[cells])] = found
+                child[here, part_of] = cells
+                found = cells
+                cells += 1
+            here = found
+    return cells
+
+
+@njit(cache=True, nogil=True)
+def _quarter(place: Any, square: Any) -> int:
+    half = square[2] / 2
+    return int(place[0] >= square[0] + half) + 2 * int(place[1] >= square[1] + half)
+
+
+@njit(cache=True, nogil=True)
+def _repel_by_cells(  # noqa: PLR0917 - compiled
+    at: Any,
+    radius: Any,
+    mass: Any,
+    force: Any,
+    child: Any,
+    box: Any,
+    sums: Any,
+    repulsion: float,
+    apart: bool,  # noqa: FBT001
+) -> None:
+    """As `_repel`, a far square of nodes taken as one (Barnes and Hut, 1986)."""
+    stack = np.empty(4096, np.int64)
+    for i in range(len(at)):
+        stack[0], left = 0, 1
+        while left:
+            left -= 1
+            here = stack[left]
+            for part_of in range(4):
+                found = child[here, part_of]
+                if found == -1 or found == -2 - i:
+                    continue
+                if found < -1:
+                    j = -2 - found
+                    dx, dy = at[i, 0] - at[j, 0], at[i, 1] - at[j, 1]
+                    push = _push(dx, dy, mass[i] * mass[j], repulsion, radius[i] + radius[j], apart)
+                else:
+                    dx = at[i, 0] - sums[found, 1] / sums[found, 0]
+                    dy = at[i, 1] - sums[found, 2] / sums[found, 0]
+                    radii = radius[i] + sums[found, 3] / sums[found, 0]
+                    gap = np.sqrt(dx * dx + dy * dy) - (radii if apart else 0.0)
+                    if box[found, 2] > _NEAR * gap and left < len(stack):
+                        stack[left] = found
+                        left += 1
+                        continue
+                    push = _push(dx, dy, mass[i] * sums[found, 0], repulsion, radii, apart)
+                force[i, 0] += dx * push
+                force[i, 1] += dy * push
 
 
 @njit(cache=True, nogil=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import uuid
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -22,6 +23,7 @@ from shelfcheck.urls import is_store, local_path
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from shelfcheck.config import SparkSettings
     from shelfcheck.stores import Store
 
 
@@ -35,6 +37,13 @@ class Exchange:
     def __init__(self, place: str | Path) -> None:
         self._url = str(place).rstrip("/") if is_store(str(place)) else None
         self._folder = None if self._url else Path(local_path(str(place))).resolve()
+
+    @classmethod
+    def of(cls, settings: SparkSettings, staging: Path, what: str) -> Exchange:
+        """A place of this run's own: below `spark.exchange`, or else `staging`, which is not there yet."""
+        if settings.exchange is None:
+            return cls(staging)
+        return cls(f"{settings.exchange.rstrip('/')}/{what}-{uuid.uuid4().hex[:8]}")
 
     def __str__(self) -> str:
         return self._url or str(self._folder)

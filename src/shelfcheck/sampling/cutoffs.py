@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pyarrow as pa
 
 from shelfcheck.sampling.reviews import HASH, relation
+from shelfcheck.sampling.scan import Query
 from shelfcheck.schema import PREPARED_SCHEMA, REVIEW_ID
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from shelfcheck.engines.duckdb import DuckDB
-    from shelfcheck.progress import Progress
     from shelfcheck.sampling.reviews import Batch
+    from shelfcheck.sampling.scan import Scan
     from shelfcheck.sampling.strata import SamplePlan
 
 LOWEST: Final = ""  # below every md5
@@ -79,23 +80,23 @@ def in_stratum(by: Sequence[str]) -> str:
 
 
 def find_cutoffs(
-    engine: DuckDB, batches: Sequence[Batch], plan: SamplePlan, *, salt: str, progress: Progress
+    engine: DuckDB, scan: Scan, batches: Sequence[Batch], plan: SamplePlan, salt: str
 ) -> list[Cutoff]:
     """The cut-off of each stratum.
 
     Args:
         engine: where keys are kept, in memory or on disk.
+        scan: reads the reviews; it may be by the same engine.
         batches: the reviews.
         plan: strata and targets.
         salt: put before each id.
-        progress: told the rows read.
     """
     whole = Cutoff(HIGHEST, "", 0)
     found = {i: whole for i, stratum in enumerate(plan.strata) if stratum.target == stratum.rows}
     open_ = [i for i in range(len(plan.strata)) if i not in found]
     windows = {i: window(plan.strata[i].rows, plan.strata[i].target) for i in open_}
     while open_:
-        found |= _search(engine, batches, plan, {i: windows[i] for i in open_}, salt=salt, progress=progress)
+        found |= _search(engine, scan, batches, plan, {i: windows[i] for i in open_}, salt=salt)
         failed = [i for i in open_ if i not in found]
         if any(windows[i] == (LOWEST, HIGHEST) for i in failed):
             raise AssertionError("prepared reviews changed while they were sampled")
@@ -106,12 +107,12 @@ def find_cutoffs(
 
 def _search(
     engine: DuckDB,
+    scan: Scan,
     batches: Sequence[Batch],
     plan: SamplePlan,
     windows: dict[int, tuple[str, str]],
     *,
     salt: str,
-    progress: Progress,
 ) -> dict[int, Cutoff]:
     """The cut-offs that lie in their windows."""
     strata = strata_table(
@@ -124,23 +125,26 @@ def _search(
     engine.register("strata", strata)
     engine.run(f"CREATE TABLE keys (stratum INTEGER, {HASH} VARCHAR, {REVIEW_ID} VARCHAR, n BIGINT)")
     columns = list(dict.fromkeys([*plan.by, REVIEW_ID]))
-    for batch in batches:
-        reviews = relation(batch, columns, hashed=True, without=plan.dropped)
-        engine.run(
-            f"""
-            INSERT INTO keys
+    condition, without = in_stratum(plan.by), tuple(plan.dropped)
+
+    def sql(batch: Batch) -> str:
+        reviews = relation(batch, columns, hashed=True, without=without)
+        return f"""
             SELECT s.stratum,
                    CASE WHEN r.{HASH} < s.low THEN NULL ELSE r.{HASH} END AS h,
                    CASE WHEN r.{HASH} < s.low THEN NULL ELSE r.{REVIEW_ID} END AS id,
-                   count(*)
-            FROM {reviews} r JOIN strata s ON {in_stratum(plan.by)}
+                   count(*) AS n
+            FROM {reviews} r JOIN strata s ON {condition}
             WHERE r.{HASH} < s.high
             GROUP BY s.stratum, h, id
-            """,  # noqa: S608 - our own names
-            {"salt": salt},
-        )
-        progress.advance(batch.rows)
-    rows = engine.run(
+        """  # noqa: S608 - our own names
+
+    keeper = engine.beside()  # one statement reads while another keeps
+    for rows in scan(batches, Query(sql, {"salt": salt}, {"strata": strata}), "Choosing"):
+        keeper.register("more", pa.Table.from_batches([rows]))
+        keeper.run("INSERT INTO keys SELECT * FROM more")
+    keeper.close()
+    found = engine.run(
         f"""
         WITH cumulated AS (
             SELECT stratum, {HASH}, {REVIEW_ID},
@@ -156,4 +160,4 @@ def _search(
     )
     engine.run("DROP TABLE keys")
     # The row without a key stands for all below the window: a cut-off there is not known.
-    return {stratum: Cutoff(h, id_, int(excess)) for stratum, h, id_, excess in rows if h is not None}
+    return {stratum: Cutoff(h, id_, int(excess)) for stratum, h, id_, excess in found if h is not None}

@@ -7,14 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from shelfcheck.sampling.reviews import relation
+from shelfcheck.sampling.scan import Query
 from shelfcheck.schema import PRODUCT_CATEGORY, REVIEW_BODY, REVIEW_MONTH, SAMPLE_WEIGHT, STAR_RATING
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
-    from shelfcheck.engines.duckdb import DuckDB
-    from shelfcheck.progress import Progress
+    import pyarrow as pa
+
     from shelfcheck.sampling.reviews import Batch
+    from shelfcheck.sampling.scan import Scan
 
 Values = tuple[Any, ...]
 
@@ -67,30 +69,23 @@ def _summed(counts: Counter[Values], at: int) -> Counter[Any]:
     return found
 
 
-def count_strata(
-    engine: DuckDB, batches: Iterable[Batch], by: Sequence[str], progress: Progress
-) -> Counter[Values]:
+def count_strata(scan: Scan, batches: Sequence[Batch], by: Sequence[str]) -> Counter[Values]:
     """Reviews by month, category and what else `by` names: reads no text."""
+    columns = strata_columns(by)
+
+    def sql(batch: Batch) -> str:
+        return f"SELECT {', '.join(columns)}, count(*) FROM {relation(batch, columns)} GROUP BY ALL"  # noqa: S608
+
     found: Counter[Values] = Counter()
-    for batch in batches:
-        columns = strata_columns(by)
-        sql = f"SELECT {', '.join(columns)}, count(*) FROM {relation(batch, columns)} GROUP BY ALL"  # noqa: S608
-        for *key, n in engine.run(sql):
-            found[tuple(key)] += n
-        progress.advance(batch.rows)
+    for *key, n in _rows(scan(batches, Query(sql), "Counting")):
+        found[tuple(key)] += n
     return found
 
 
 def count_all(
-    engine: DuckDB,
-    batches: Iterable[Batch],
-    by: Sequence[str],
-    progress: Progress,
-    *,
-    weighted: bool = False,
+    scan: Scan, batches: Sequence[Batch], by: Sequence[str], label: str, *, weighted: bool = False
 ) -> Counts:
     """All counts, in one scan; of a sample, on request, how many reviews its own stand for."""
-    found = Counts()
     measure, weight = "count(*)", []
     if weighted:  # sums of floating-point numbers hang on their order, but not in the sixth place
         measure, weight = f"round(sum({SAMPLE_WEIGHT}), 6)", [SAMPLE_WEIGHT]
@@ -104,17 +99,24 @@ def count_all(
             ({", ".join(columns)}), ({PRODUCT_CATEGORY}, stars), ({PRODUCT_CATEGORY}, characters))
     """  # noqa: S608 - our own names
     source = list(dict.fromkeys([*columns, STAR_RATING, REVIEW_BODY, *weight]))
-    for batch in batches:
-        reviews = relation(batch, source)
-        for *key, stars, characters, level, n in engine.run(select.format(reviews=reviews)):
-            if level == 1:  # stars are summed over
-                found.strata[tuple(key)] += n
-            elif level == 2:  # months are
-                found.stars[key[1], stars] += n
-            else:
-                found.lengths[key[1], characters] += n
-        progress.advance(batch.rows)
+
+    def sql(batch: Batch) -> str:
+        return select.format(reviews=relation(batch, source))
+
+    found = Counts()
+    for *key, stars, characters, level, n in _rows(scan(batches, Query(sql), label)):
+        if level == 1:  # stars are summed over
+            found.strata[tuple(key)] += n
+        elif level == 2:  # months are
+            found.stars[key[1], stars] += n
+        else:
+            found.lengths[key[1], characters] += n
     return found
+
+
+def _rows(batches: Iterable[pa.RecordBatch]) -> Iterator[tuple[Any, ...]]:
+    for batch in batches:
+        yield from zip(*(column.to_pylist() for column in batch.columns), strict=True)
 
 
 def strata_columns(by: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from shelfcheck.sampling.cutoffs import in_stratum, strata_table
 from shelfcheck.sampling.reviews import HASH, relation
+from shelfcheck.sampling.scan import Query
 from shelfcheck.schema import (
     MARKETPLACE,
     PREPARED_SCHEMA,
@@ -26,10 +27,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from shelfcheck.engines.duckdb import DuckDB
-    from shelfcheck.progress import Progress
     from shelfcheck.sampling.cutoffs import Cutoff
     from shelfcheck.sampling.reviews import Batch
+    from shelfcheck.sampling.scan import Scan
     from shelfcheck.sampling.strata import SamplePlan
 
 SAMPLE_SCHEMA: Final = PREPARED_SCHEMA.append(pa.field(SAMPLE_WEIGHT, pa.float64()))
@@ -38,25 +38,23 @@ _REPEATING: Final = [MARKETPLACE, PRODUCT_CATEGORY, STAR_RATING, REVIEW_MONTH, S
 
 
 def draw(
-    engine: DuckDB,
+    scan: Scan,
     batches: Sequence[Batch],
     plan: SamplePlan,
     cutoffs: Sequence[Cutoff],
     out: Path,
     *,
     salt: str,
-    progress: Progress,
 ) -> int:
     """Write the reviews up to each stratum's cut-off.
 
     Args:
-        engine: sorts the sampled rows of each batch, on disk where they are many.
+        scan: reads the reviews, and sorts the sampled rows of each batch.
         batches: the reviews, by month.
         plan: strata and targets.
         cutoffs: of each stratum.
         out: the file to write, SAMPLE_SCHEMA: by month, unknown last, then by md5 and id.
         salt: put before each id.
-        progress: told the rows read.
 
     Returns:
         The rows written.
@@ -69,24 +67,25 @@ def draw(
         last_id=[cutoff.review_id for cutoff in cutoffs],
         weight=[stratum.weight for stratum in plan.strata],
     )
-    engine.register("strata", strata)
     excess = {i: cutoffs[i] for i in numbers if cutoffs[i].excess}
     columns = ", ".join(f"r.{name}" for name in PREPARED_SCHEMA.names)
+    condition, without = in_stratum(plan.by), tuple(plan.dropped)
+
+    def sql(batch: Batch) -> str:
+        reviews = relation(batch, PREPARED_SCHEMA.names, hashed=True, without=without)
+        return f"""
+            SELECT {columns}, s.weight AS {SAMPLE_WEIGHT}, s.stratum
+            FROM {reviews} r JOIN strata s ON {condition}
+            WHERE r.{HASH} < s.last_hash OR (r.{HASH} = s.last_hash AND r.{REVIEW_ID} <= s.last_id)
+            ORDER BY r.{REVIEW_MONTH} NULLS LAST, r.{HASH}, r.{REVIEW_ID}
+        """  # noqa: S608 - our own names
+
     with _Writer(out) as writer:
-        for batch in batches:
-            reviews = relation(batch, PREPARED_SCHEMA.names, hashed=True, without=plan.dropped)
-            sql = f"""
-                SELECT {columns}, s.weight AS {SAMPLE_WEIGHT}, s.stratum
-                FROM {reviews} r JOIN strata s ON {in_stratum(plan.by)}
-                WHERE r.{HASH} < s.last_hash OR (r.{HASH} = s.last_hash AND r.{REVIEW_ID} <= s.last_id)
-                ORDER BY r.{REVIEW_MONTH} NULLS LAST, r.{HASH}, r.{REVIEW_ID}
-            """  # noqa: S608 - our own names
-            for rows in engine.stream(sql, {"salt": salt}):
-                table = pa.Table.from_batches([rows])
-                if excess:
-                    table = table.filter(pa.array(_within(table, excess)))
-                writer.write(table.select(SAMPLE_SCHEMA.names).cast(SAMPLE_SCHEMA))
-            progress.advance(batch.rows, sampled=writer.rows)
+        for rows in scan(batches, Query(sql, {"salt": salt}, {"strata": strata}), "Writing the sample"):
+            table = pa.Table.from_batches([rows])
+            if excess:
+                table = table.filter(pa.array(_within(table, excess)))
+            writer.write(table.select(SAMPLE_SCHEMA.names).cast(SAMPLE_SCHEMA))
     return writer.rows
 
 

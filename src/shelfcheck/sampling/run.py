@@ -17,12 +17,12 @@ import pyarrow.parquet as pq
 from shelfcheck.interrupts import deferred
 from shelfcheck.listing import UNKNOWN_MONTH
 from shelfcheck.prepare import read_listing
-from shelfcheck.progress import NullProgress
 from shelfcheck.sampling.cutoffs import find_cutoffs
 from shelfcheck.sampling.distributions import count_all, count_strata
 from shelfcheck.sampling.draw import SAMPLE_SCHEMA, draw
 from shelfcheck.sampling.representativeness import ShareRow, compare
 from shelfcheck.sampling.reviews import Batch, batches
+from shelfcheck.sampling.scan import LocalScan, SparkScan
 from shelfcheck.sampling.strata import SamplePlan, plan, plan_months
 from shelfcheck.schema import PREPARED_SCHEMA, REVIEW_MONTH, SAMPLE_WEIGHT
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from shelfcheck.engines.duckdb import DuckDB
     from shelfcheck.progress import Progress
     from shelfcheck.sampling.representativeness import Representativeness
+    from shelfcheck.sampling.scan import Scan
 
 SAMPLE_FILE: Final = "sample.parquet"
 SAMPLE_CSV: Final = "sample.csv"
@@ -68,10 +69,9 @@ def plan_sample(
             None if month == UNKNOWN_MONTH else month: n for month, n in listing.rows_by_month().items()
         }
         return plan_months(months, settings.sample)
-    progress.start("Counting", listing.rows, "reviews")
+    groups = list(batches(Path(prepared_dir).resolve(), listing))
     with _engine(Path(scratch), settings) as engine:
-        counts = count_strata(engine, batches(Path(prepared_dir), listing), settings.sample.by, progress)
-    progress.finish()
+        counts = count_strata(LocalScan(engine, progress), groups, settings.sample.by)
     return plan(counts, settings.sample)
 
 
@@ -87,34 +87,30 @@ def sample(prepared_dir: str | Path, out_dir: str | Path, settings: Settings, pr
     Args:
         prepared_dir: what `prepare` wrote.
         out_dir: an empty folder.
-        settings: the sections `sample` and `run` hold.
+        settings: the sections `sample`, `run` and, for `run.engine = "spark"`, `spark` hold.
         progress: told how far it is.
 
     Raises:
         NotEnoughDataError: there is nothing to draw from.
+        SparkError: Spark does not start, or a task failed for good.
         WorkspaceError: there are no prepared reviews.
     """
     out = Path(out_dir)
     listing = read_listing(prepared_dir)
-    groups = list(batches(Path(prepared_dir), listing))
+    groups = list(batches(Path(prepared_dir).resolve(), listing))
     wanted = settings.sample
-    with _engine(out, settings) as engine:
-        progress.start("Counting", listing.rows, "reviews")
-        counts = count_all(engine, groups, wanted.by, progress)
-        progress.finish()
+    with _engine(out, settings) as engine, _scan(engine, out, settings, progress) as scan:
+        counts = count_all(scan, groups, wanted.by, "Counting")
         planned = plan(counts.strata, wanted)
-        progress.start("Choosing", listing.rows, "reviews")
-        cutoffs = find_cutoffs(engine, groups, planned, salt=wanted.salt, progress=progress)
-        progress.finish()
-        progress.start("Writing the sample", listing.rows, "reviews")
-        rows = draw(engine, groups, planned, cutoffs, out / SAMPLE_FILE, salt=wanted.salt, progress=progress)
-        progress.finish()
+        cutoffs = find_cutoffs(engine, scan, groups, planned, wanted.salt)
+        rows = draw(scan, groups, planned, cutoffs, out / SAMPLE_FILE, salt=wanted.salt)
         if rows != planned.target:
             raise AssertionError(f"{rows} reviews were drawn, not {planned.target}")
-        progress.start("Comparing with all reviews", rows, "reviews")
         written = Batch((out / SAMPLE_FILE,), rows, by_month=False)
-        drawn = count_all(engine, [written], wanted.by, progress)
-        stood_for = count_all(engine, [written], wanted.by, NullProgress(), weighted=True)
+        here = LocalScan(engine, progress)
+        drawn = count_all(here, [written], wanted.by, "Counting the sample")
+        stood_for = count_all(here, [written], wanted.by, "Weighing the sample", weighted=True)
+    progress.start("Comparing with all reviews", rows, "reviews")
     comparison = compare(
         counts.without(planned.dropped).distributions(),
         drawn.distributions(),
@@ -139,6 +135,24 @@ def _engine(folder: Path, settings: Settings) -> Iterator[DuckDB]:
             yield engine
     finally:
         shutil.rmtree(spill, ignore_errors=True)
+
+
+@contextmanager
+def _scan(engine: DuckDB, out: Path, settings: Settings, progress: Progress) -> Iterator[Scan]:
+    if settings.run.engine != "spark":
+        yield LocalScan(engine, progress)
+        return
+    from shelfcheck.engines.exchange import Exchange  # noqa: PLC0415 - only here
+
+    with deferred():
+        from shelfcheck.engines.spark import Spark  # noqa: PLC0415 - loads PySpark
+    exchange = Exchange.of(settings.spark, out.resolve() / ".staging", "sample")
+    exchange.make()
+    try:
+        with Spark(settings.spark, progress) as spark:
+            yield SparkScan(spark, exchange, settings)
+    finally:
+        exchange.clear()
 
 
 def _write_tables(out: Path, planned: SamplePlan, comparison: Representativeness) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import uuid
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -86,7 +85,7 @@ def prepare_on_spark(
         raise WorkspaceError(f"{out / 'reviews'}: there already. Name an empty folder, or remove it first.")
     staging = out / ".staging"
     shutil.rmtree(staging, ignore_errors=True)
-    exchange = _exchange(settings, staging)
+    exchange = Exchange.of(settings.spark, staging, "prepare")
     for folder in (out / "reviews", out / "rejected"):
         folder.mkdir(parents=True)
     exchange.make()
@@ -95,12 +94,6 @@ def prepare_on_spark(
             return _prepare(spark, sources, out, exchange, settings)
     finally:
         exchange.clear()
-
-
-def _exchange(settings: Settings, staging: Path) -> Exchange:
-    """Where tasks leave files: in a folder of this run's own."""
-    place = settings.spark.exchange
-    return Exchange(staging if place is None else f"{place.rstrip('/')}/prepare-{uuid.uuid4().hex[:8]}")
 
 
 def _prepare(

@@ -330,11 +330,11 @@ class TrainSettings(Section):
     )
     update: Literal["retrain", "keep"] = Field(
         default="retrain",
-        description="When new reviews come. `retrain`: learn anew from all; `keep`: the models that stand judge "
+        description="When reviews are added. `retrain`: learn anew from all; `keep`: models that stand judge "
         "the new ones, until the reviews have grown by more than max_growth.",
     )
     max_growth: float = Field(
-        default=0.1, gt=0, description="Growth of the reviews over which `keep` learns anew; 0.1 is a tenth."
+        default=0.05, gt=0, description="Growth of the reviews over which `keep` learns anew; 0.1 is a tenth."
     )
     linear: LinearSettings = Field(default_factory=LinearSettings)
     tfidf_svm: TfidfSvmSettings = Field(default_factory=TfidfSvmSettings)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from shelfcheck.sources import Source
     from shelfcheck.workspace import Workspace
 
+_CARRIED = "carried."  # stands before the names of what is carried, among the inputs of a manifest
 _VERSIONED = ("shelfcheck", "duckdb", "numba", "numpy", "pyarrow", "scikit-learn")
 
 
@@ -49,6 +50,8 @@ class Context:
         order: the sources as the stage reads them, by which its fingerprint goes; a stage that reads them in
             another order puts that in its place.
         standing: what stands of the artefact, for a stage that extends; None where it must not be used.
+        carried: what the result depends on beside inputs and settings, where the stage takes over what it
+            had learned from other reviews: name -> fingerprint. The stage fills it in.
     """
 
     inputs: Mapping[str, Path]
@@ -61,6 +64,7 @@ class Context:
     workspace: Workspace
     order: list[Source] = field(default_factory=list)
     standing: Standing | None = None
+    carried: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,6 +104,7 @@ class Stage:
         main: whether `shelfcheck run` makes it.
         parts: of those of `needs` that are not read whole, patterns of the files that are.
         extends: whether it may add to what stands of its artefact, and so save work.
+        carries: whether these settings allow what is `carried`; without them, what was made so is stale.
     """
 
     name: str
@@ -114,6 +119,7 @@ class Stage:
     main: bool = True
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     extends: bool = False
+    carries: Callable[[Settings], bool] | None = None
 
 
 @dataclass(frozen=True)
@@ -178,7 +184,11 @@ def run_stage(
     inputs, fingerprint = plan(stage, workspace, settings, order, absent)
     manifest = workspace.manifest(stage.name)
     if not force:
-        fresh = manifest is not None and manifest.fingerprint == fingerprint and workspace.holds(manifest)
+        fresh = (
+            manifest is not None
+            and is_fresh(stage, settings, manifest, inputs, full=full)
+            and workspace.holds(manifest)
+        )
         standing = manifest if fresh else workspace.resume(stage.name, fingerprint)
         if standing is not None:
             place = f"{workspace.place}/{stage.name}/{standing.folder}"
@@ -200,8 +210,10 @@ def run_stage(
             same = same_work(stage, settings, manifest)
             context = replace(context, standing=Standing(workspace, manifest, same))
         counts = dict(stage.run(context))
-        if context.order != order:
-            inputs, fingerprint = plan(stage, workspace, settings, context.order, absent)
+        if context.order != order or context.carried:
+            inputs, _ = plan(stage, workspace, settings, context.order, absent)
+            inputs |= {f"{_CARRIED}{name}": value for name, value in context.carried.items()}
+            fingerprint = _described(stage, settings, inputs)
         seconds = time.perf_counter() - started
         interrupts.check()
         made = Manifest(
@@ -250,6 +262,24 @@ def plan(
     if sources:
         inputs["sources"] = _hash([source.fingerprint for source in sources])
     return inputs, _described(stage, settings, inputs)
+
+
+def is_fresh(
+    stage: Stage, settings: Settings, manifest: Manifest, inputs: Mapping[str, str], *, full: bool = False
+) -> bool:
+    """Whether an artefact is what the stage makes of such inputs, or would take over for them.
+
+    Args:
+        stage: that made it.
+        settings: all settings.
+        manifest: of the artefact.
+        inputs: fingerprints, as `plan` tells them.
+        full: whether nothing may be taken over.
+    """
+    own = dict(inputs)
+    if stage.carries is not None and stage.carries(settings) and not full:
+        own |= {name: value for name, value in manifest.inputs.items() if name.startswith(_CARRIED)}
+    return manifest.fingerprint in (_described(stage, settings, inputs), _described(stage, settings, own))
 
 
 def same_work(stage: Stage, settings: Settings, manifest: Manifest) -> bool:

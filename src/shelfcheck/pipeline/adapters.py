@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from shelfcheck.pipeline.keeping import learned_now, take_over_folds, take_over_model, write_learned
 from shelfcheck.pipeline.names import (
     DECLINING_PRODUCTS,
     ENCODED,
@@ -148,8 +149,12 @@ def run_encode(context: Context) -> Mapping[str, Any]:
 
 def run_train(context: Context) -> Mapping[str, Any]:
     """The model that the settings name."""
+    kept = take_over_model(context)
+    if kept is not None:
+        return kept
     from shelfcheck.models.train import train  # noqa: PLC0415
 
+    write_learned(context.out, learned_now(context))
     return train(
         context.inputs[ENCODED],
         context.out,
@@ -178,6 +183,10 @@ def run_evaluate(context: Context) -> Mapping[str, Any]:
 
 def run_out_of_fold(context: Context) -> Mapping[str, Any]:
     """Predictions by models that never saw the product."""
+    kept = take_over_folds(context)
+    if kept is not None:
+        return kept
+    write_learned(context.out, learned_now(context))
     from shelfcheck.predict.out_of_fold import out_of_fold  # noqa: PLC0415
 
     return out_of_fold(

@@ -15,7 +15,7 @@ from shelfcheck.pipeline.names import (
 )
 from shelfcheck.pipeline.table import STAGES, TOP_FILES
 from shelfcheck.settings_file import REMEMBERED_FILE, remember
-from shelfcheck.stages import StageResult, plan, run_stage
+from shelfcheck.stages import StageResult, is_fresh, plan, run_stage
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -172,8 +172,9 @@ def states(
         elif stage.name == PREPARED and not sources:
             found[stage.name] = "fresh"
         else:
-            _, fingerprint = plan(stage, workspace, settings, order if stage.name == PREPARED else ())
-            found[stage.name] = "fresh" if fingerprint == manifest.fingerprint else "stale"
+            inputs, _ = plan(stage, workspace, settings, order if stage.name == PREPARED else ())
+            fresh = is_fresh(stage, settings, manifest, inputs, full=full)
+            found[stage.name] = "fresh" if fresh else "stale"
     return found
 
 

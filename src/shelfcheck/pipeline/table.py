@@ -21,6 +21,7 @@ from shelfcheck.pipeline.adapters import (
     run_sample,
     run_train,
 )
+from shelfcheck.pipeline.keeping import carries
 from shelfcheck.pipeline.names import (
     DECLINING_PRODUCTS,
     ENCODED,
@@ -142,6 +143,8 @@ STAGES: Final = (
         settings=_learning,
         run=run_train,
         version=2,
+        extends=True,
+        carries=carries,
     ),
     Stage(
         EVALUATION,
@@ -160,6 +163,8 @@ STAGES: Final = (
         settings=("train.linear", "train.min_category_reviews", "audit.folds", "run.seed"),
         run=run_out_of_fold,
         version=2,
+        extends=True,
+        carries=carries,
     ),
     Stage(
         MISPLACED_REVIEWS,

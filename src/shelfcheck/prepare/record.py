@@ -74,7 +74,8 @@ class Record:
         sources: in the order in which they came: those of earlier runs first. A source's place in it is the
             number by which keys name it.
         keys: names of the files in `keys/`, one for each run that added; none where they were not kept.
-        extends: fingerprint of the prepared reviews that these were added to; empty where all was read.
+        extends: fingerprints of the prepared reviews that these were added to, one run after another, since
+            all was read.
         new: sources that this run added, the last ones; 0 where all were read.
         added: files of reviews that hold rows which those did not, and the first such row of each.
         anew: why all was read although there were prepared reviews; empty where that is not so.
@@ -82,7 +83,7 @@ class Record:
 
     sources: tuple[ReadSource, ...]
     keys: tuple[str, ...] = ()
-    extends: str = ""
+    extends: tuple[str, ...] = ()
     new: int = 0
     added: dict[str, int] = field(default_factory=dict)
     anew: str = ""
@@ -103,7 +104,7 @@ class Record:
             written_as = values.pop("format")
             if written_as == _FORMAT:
                 values["sources"] = tuple(ReadSource(**source) for source in values["sources"])
-                values["keys"] = tuple(values["keys"])
+                values["keys"], values["extends"] = tuple(values["keys"]), tuple(values["extends"])
                 return cls(**values)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise WorkspaceError(

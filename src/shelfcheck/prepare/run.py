@@ -371,7 +371,7 @@ class _Run:
         return Record(
             tuple(arrived[number] for number in range(len(arrived))),
             keys,
-            "" if self.earlier is None else self.earlier.fingerprint,
+            () if self.earlier is None else (*self.earlier.record.extends, self.earlier.fingerprint),
             0 if self.earlier is None else len(arrived) - len(self.earlier.record.sources),
             added,
             self.anew,

@@ -65,6 +65,15 @@ def test_svg_is_well_formed_and_whole(shop, tmp_path):
     assert "var(" not in file.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("ending", ["html", "svg"])
+@pytest.mark.parametrize("asked", [{}, {"category": "Toys"}, {"product": "P3"}])
+def test_where_nothing_is_astray_there_is_still_a_picture(shop, tmp_path, asked, ending):
+    found = api.graph_show(shop, model=MODEL, min_confidence=1.0, output=tmp_path / f"a.{ending}", **asked)
+    assert found.picture.counts["mismatching_reviews"] == 0
+    assert found.picture.counts["nodes"] >= 1
+    assert found.bytes > 500
+
+
 def test_png_is_a_picture_of_that_size(shop, tmp_path):
     pytest.importorskip("resvg_py", reason="needs the extra graph")
     file = tmp_path / "all.png"

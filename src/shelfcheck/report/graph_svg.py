@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from markupsafe import Markup, escape
 
-from shelfcheck.report.graph_words import shown_name, title_of
+from shelfcheck.report.graph_words import lead_of, pooled_of, shown_name, title_of
 from shelfcheck.report.highlight import printable
 
 if TYPE_CHECKING:
@@ -38,15 +38,14 @@ def widths(picture: Picture) -> dict[str, tuple[float, float, float]]:
     """Width of an edge of a kind that stands for n reviews: first + second × √n, at most the third."""
     most = max((edge.reviews for edge in picture.edges if edge.kind == "confused"), default=1)
     unit = unit_of(picture)
-    found = {
-        "confused": (1.0, 9.0 / sqrt(most), 10.0),
+    return {
+        "confused": (1.0 * unit, 9.0 * unit / sqrt(most), 10.0 * unit),
         "predicted": (0.7, 0.35, 6.0),
         "assigned": (0.9, 0.0, 2.0),
         "reviewed": (0.7, 0.0, 2.0),
         "wrote": (0.7, 0.0, 2.0),
         "bought": (0.7, 0.0, 2.0),
     }
-    return {kind: (first * unit, factor * unit, most * unit) for kind, (first, factor, most) in found.items()}
 
 
 def step_of(edge: Edge) -> int | None:
@@ -72,28 +71,27 @@ def in_page(picture: Picture, shown: int) -> Markup:
 
 def alone(picture: Picture) -> str:
     """The picture as a file of its own, in light colours, with its title and legend."""
-    top, legend = 54.0, legend_of(picture)
-    each = max(120.0, max(34 + CHARACTER * len(text) for _, text in legend) + 16)
-    columns = max(1, int((picture.width - 40) // each))
-    rows = -(-len(legend) // columns)
-    width, height = picture.width, picture.height + top + rows * _LEGEND + 16
-    colours = colours_of()
-    body = "".join(_body(picture, SHOWN_PAIRS, numbered=False))
-    style = "".join(_literal(colours))
-    title = escape(printable(title_of(picture)))
+    unit, legend = unit_of(picture), legend_of(picture)
+    top = 54.0 * unit
+    each = max((34 + CHARACTER * len(text) for _, text in legend), default=0.0) + 26
+    columns = max(1, int((picture.width / unit - 40) // each))
+    height = picture.height + top + (-(-len(legend) // columns) * _LEGEND + 16) * unit
     marks = "".join(
-        f'<g transform="translate({20 + each * (at % columns):.1f} '
-        f'{top + picture.height + _LEGEND * (at // columns):.1f})">{mark}'
+        f'<g transform="translate({20 + each * (at % columns):.1f} {_LEGEND * (at // columns):.1f})">{mark}'
         f'<text class="g-text" x="42" y="12" font-size="12">{escape(text)}</text></g>'
         for at, (mark, text) in enumerate(legend)
     )
-    size = f'width="{width:.0f}" height="{height:.0f}"'
+    colours, title = colours_of(), escape(printable(title_of(picture)))
+    told = escape(" ".join([lead_of(picture), *pooled_of(picture)]))
+    body = "".join(_body(picture, SHOWN_PAIRS, numbered=False))
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" {size} viewBox="0 0 {width:.1f} {height:.1f}" role="img" '
-        f'aria-label="{title}"><title>{title}</title><style>{style}</style>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{picture.width:.0f}" height="{height:.0f}" '
+        f'viewBox="0 0 {picture.width:.1f} {height:.1f}" role="img" aria-label="{title}">'
+        f"<title>{title}</title><desc>{told}</desc><style>{''.join(_literal(colours))}</style>"
         f'<rect width="100%" height="100%" fill="{colours["halo"]}"/>'
-        f'<text class="g-text strong" x="20" y="34" font-size="20">{title}</text>'
-        f'<g transform="translate(0 {top})">{body}</g>{marks}</svg>\n'
+        f'<text class="g-text strong" x="{20 * unit:.1f}" y="{34 * unit:.1f}" font-size="{20 * unit:.1f}">'
+        f'{title}</text><g transform="translate(0 {top:.1f})">{body}</g>'
+        f'<g transform="translate(0 {top + picture.height:.1f}) scale({unit:.3f})">{marks}</g></svg>\n'
     )
 
 

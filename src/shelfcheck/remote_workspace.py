@@ -19,9 +19,9 @@ import hashlib
 import json
 import logging
 import os
-import re
 import shutil
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -29,8 +29,9 @@ from typing import TYPE_CHECKING, Final
 from shelfcheck.errors import WorkspaceError
 from shelfcheck.stores import ANY, AbsentError, ChangedError, StoreError, open_store
 from shelfcheck.stores.lease import LEASE, Lease
+from shelfcheck.stores.leftovers import LEFT_FOR_DEAD, leftovers
 from shelfcheck.stores.loose import LooseFiles
-from shelfcheck.stores.transfer import StoredFile, describe, download, sha256_of, upload
+from shelfcheck.stores.transfer import CONNECTIONS, StoredFile, describe, download, stands, upload
 from shelfcheck.urls import is_store
 from shelfcheck.workspace import (
     MANIFEST,
@@ -50,11 +51,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger("shelfcheck.stores")
 
 CACHE_VARIABLE: Final = "SHELFCHECK_CACHE_DIR"
-LEFT_FOR_DEAD: Final = dt.timedelta(days=1)
-"""Age of what no manifest names, and this mirror did not write, before it is removed: its writer may live."""
 _PENDING: Final = ".pending"
 _TOPS: Final = ".tops.json"
-_FOLDER: Final = re.compile(r"(?P<artefact>.+)/(?P<folder>[0-9a-f]{12}-[0-9a-f]{8})/.+")
 _TIMES: Final = 5  # that an artefact is asked for again which is replaced while it is fetched
 
 
@@ -99,15 +97,32 @@ class RemoteWorkspace(Workspace):
         self._store = open_store(url)
         self._loose = LooseFiles(self._store, self.root)
         self._lease: Lease | None = None
-        self._seen: dict[str, tuple[Manifest | None, str | None]] = {}  # while locked: nobody else writes
+        self._seen: dict[str, tuple[Manifest | None, str | None]] = {}
+        self._looked = False  # whether `_seen` and `_tops` tell all that stands
         self._tops: set[str] = set()
 
     # Reading
 
     def manifest(self, artefact: str) -> Manifest | None:
         """The manifest of an artefact, as the store has it."""
-        if self._lease is not None and artefact in self._seen:
+        if (self._looked or self._lease is not None) and artefact in self._seen:
             return self._seen[artefact][0]
+        if self._looked:
+            self._seen[artefact] = (None, None)
+            return None
+        return self._asked(artefact)
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Look once what stands, and answer from that."""
+        self._look()
+        try:
+            yield
+        finally:
+            self._forget()
+
+    def _asked(self, artefact: str) -> Manifest | None:
+        """The manifest that the store has now."""
         name = f"{artefact}/{MANIFEST}"
         found = self._store.get(name)
         manifest = None
@@ -125,8 +140,7 @@ class RemoteWorkspace(Workspace):
             try:
                 return self._fetched(manifest, only)
             except AbsentError as error:
-                self._seen.pop(artefact, None)
-                now = self.manifest(artefact)
+                now = self._asked(artefact)
                 if now is not None and now.folder == manifest.folder:
                     raise WorkspaceError(
                         f"{error} The manifest names it. Make {artefact} again with: {made_by} --force"
@@ -161,7 +175,7 @@ class RemoteWorkspace(Workspace):
         ]
         with self._in_mirror():
             folder.mkdir(parents=True, exist_ok=True)
-            missing = [one for one in files if not _stands(folder / one.path, one, stamp)]
+            missing = [one for one in files if not stands(folder / one.path, one, stamp)]
             if missing:
                 label = f"Fetching {manifest.artefact}"
                 download(self._store, prefix, missing, folder, self.told, label, stamp=stamp)
@@ -193,10 +207,10 @@ class RemoteWorkspace(Workspace):
             (self.root / "url").write_text(f"{self.place}\n", encoding="utf-8")
             with Lease(open_store(self.place), _identity(self.root / ".mirror")) as lease:
                 self._lease = lease
-                self._seen.clear()
+                self._forget()
                 try:
                     if self._top:
-                        self._tidy()
+                        self._tidy(self._look())
                     yield
                 except FileNotFoundError as error:
                     if (self.root / ".mirror").exists():
@@ -207,7 +221,7 @@ class RemoteWorkspace(Workspace):
                     ) from error
                 finally:
                     self._lease = None
-                    self._seen.clear()
+                    self._forget()
 
     def publish(self, written: Path, manifest: Manifest) -> Path:
         """Upload a written folder, then name it in the manifest by one conditional write.
@@ -240,7 +254,7 @@ class RemoteWorkspace(Workspace):
             return None
         folder = self.root / artefact / made.folder
         files = [StoredFile(**one) for one in made.files]
-        whole = all(_stands(folder / one.path, one, _stamp(made)) for one in files)
+        whole = all(stands(folder / one.path, one, _stamp(made)) for one in files)
         if made.fingerprint != fingerprint or not whole:
             self._discard(artefact)
             return None
@@ -323,13 +337,13 @@ class RemoteWorkspace(Workspace):
         )
         self._held()
         if made.artefact not in self._seen:
-            self.manifest(made.artefact)
+            self._asked(made.artefact)
         before, tag = self._seen[made.artefact]
         try:
             name = f"{made.artefact}/{MANIFEST}"
             tag = self._store.put(name, manifest_text(made).encode(), tag)
         except ChangedError as error:
-            self._seen.pop(made.artefact)
+            self._asked(made.artefact)
             self._discard(made.artefact)
             raise WorkspaceError(
                 f"{self.place}: another shelfcheck has published {made.artefact} meanwhile, and it holds. "
@@ -377,12 +391,25 @@ class RemoteWorkspace(Workspace):
                 if other.is_dir() and other.name not in keep:
                     shutil.rmtree(other, ignore_errors=True)
 
-    def _tidy(self) -> None:
-        """Look what stands in the store, and remove what killed runs left there."""
+    def _look(self) -> dict[str, Entry]:
+        """Learn what stands in the store: every object, every manifest, what is at the top."""
         found = self._store.listing()
         self._tops = {name for name in found if "/" not in name and name != LEASE}
+        suffix = f"/{MANIFEST}"
+        names = [name.removesuffix(suffix) for name in found if name.endswith(suffix)]
+        with ThreadPoolExecutor(CONNECTIONS) as pool:
+            list(pool.map(self._asked, names))
+        self._looked = True
+        return found
+
+    def _forget(self) -> None:
+        self._looked = False
+        self._seen.clear()
+
+    def _tidy(self, found: dict[str, Entry]) -> None:
+        """Remove what killed runs left in the store."""
         now = dt.datetime.now(dt.UTC)
-        pending = []
+        pending: list[str] = []
         for record in (self.root / _PENDING).glob("*.json"):
             made = parse_manifest(record.read_text(encoding="utf-8"), str(record))
             holds = self.manifest(made.artefact)
@@ -391,7 +418,7 @@ class RemoteWorkspace(Workspace):
                 record.unlink()
             else:
                 pending.append(f"{made.artefact}/{made.folder}/")
-        self._store.delete(self._leftovers(found, now))
+        self._store.delete(leftovers(found, self._folder_of, LEFT_FOR_DEAD))
 
         def unfinished(name: str, begun: dt.datetime) -> bool:
             return name.startswith(tuple(pending)) or now - begun > LEFT_FOR_DEAD
@@ -401,27 +428,9 @@ class RemoteWorkspace(Workspace):
         except StoreError as error:  # may be forbidden; the bucket's life cycle may do it, too
             logger.info("%s: unfinished uploads were not looked for: %s", self.place, error)
 
-    def _leftovers(self, found: dict[str, Entry], now: dt.datetime) -> list[str]:
-        """Objects of folders that no manifest names, old enough that nobody can still be writing them."""
-        folders: dict[tuple[str, str], list[str]] = {}
-        for name in found:
-            match = _FOLDER.fullmatch(name)
-            if match is not None:
-                folders.setdefault((match["artefact"], match["folder"]), []).append(name)
-        old = {
-            key: names
-            for key, names in folders.items()
-            if all(now - found[name].written > LEFT_FOR_DEAD for name in names)
-        }
-        leftovers = []
-        for (artefact, folder), names in old.items():
-            alone = sum(other == artefact for other, _ in folders) == 1
-            if alone and f"{artefact}/{MANIFEST}" in found:
-                continue  # the one that holds; no need to ask
-            manifest = self.manifest(artefact)
-            if manifest is None or manifest.folder != folder:
-                leftovers += names
-        return leftovers
+    def _folder_of(self, artefact: str) -> str | None:
+        manifest = self.manifest(artefact)
+        return None if manifest is None else manifest.folder
 
     def _held(self) -> None:
         if self._lease is not None:
@@ -451,26 +460,6 @@ class RemoteWorkspace(Workspace):
                 f"{self.root}: the mirror of {self.place} cannot be written: {error.strerror}. "
                 f"Free space there, or name another folder with {CACHE_VARIABLE}."
             ) from error
-
-
-def _stands(path: Path, file: StoredFile, stamp: int) -> bool:
-    """Whether a file of the mirror is the one of the manifest.
-
-    What was checked has the manifest's time as its own, so that it is not read again; whatever writes to it
-    changes that.
-    """
-    try:
-        found = path.stat()
-    except OSError:
-        return False
-    if found.st_size != file.bytes:
-        return False
-    if found.st_mtime_ns == stamp:
-        return True
-    if file.sha256 and sha256_of(path) != file.sha256:
-        return False
-    os.utime(path, ns=(stamp, stamp))
-    return True
 
 
 def _stamp(manifest: Manifest) -> int:

@@ -221,7 +221,9 @@ def status(
 ) -> dict[str, str]:
     """What a run would do with each stage: `fresh`, `stale` or `missing`. Changes nothing."""
     settings = resolve(config, overrides, workspace).settings
-    return pipeline.states(open_workspace(workspace), settings, sources_of(source, settings), full=full)
+    home = open_workspace(workspace)
+    with home.snapshot():
+        return pipeline.states(home, settings, sources_of(source, settings), full=full)
 
 
 def source_plan(

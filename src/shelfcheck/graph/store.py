@@ -163,11 +163,11 @@ def open_graph(workspace: Workspace) -> Graph:
     Raises:
         WorkspaceError: no graph was built here.
     """
-    made_by = f"shelfcheck graph build --workspace {workspace.root}"
+    made_by = f"shelfcheck graph build --workspace {workspace.place}"
     folder = workspace.path(GRAPH, made_by=made_by)
     manifest = workspace.manifest(GRAPH)
     if manifest is None:
-        raise WorkspaceError(f"{workspace.root}: no graph here any more. Make it with: {made_by}")
+        raise WorkspaceError(f"{workspace.place}: no graph here any more. Make it with: {made_by}")
     found, fingerprints = {}, [manifest.fingerprint]
     for model, made in prediction_manifests(workspace).items():
         if made.inputs.get("prepared") == manifest.inputs.get("prepared"):
@@ -180,9 +180,7 @@ def open_graph(workspace: Workspace) -> Graph:
 
 def prediction_manifests(workspace: Workspace) -> dict[str, Manifest]:
     """Model -> manifest of its predictions, by name, also of those made for other reviews."""
-    home = workspace.root / PREDICTIONS
-    names = sorted(entry.name for entry in home.iterdir() if entry.is_dir()) if home.is_dir() else []
-    manifests = ((name, workspace.manifest(f"{PREDICTIONS}/{name}")) for name in names)
+    manifests = ((name, workspace.manifest(f"{PREDICTIONS}/{name}")) for name in workspace.names(PREDICTIONS))
     return {name: manifest for name, manifest in manifests if manifest is not None}
 
 

@@ -52,6 +52,25 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def stands(path: Path, file: StoredFile, stamp: int) -> bool:
+    """Whether a file of the mirror is the one that was stored.
+
+    What was checked has `stamp` as its time and is not read again; whatever writes to it changes that.
+    """
+    try:
+        found = path.stat()
+    except OSError:
+        return False
+    if found.st_size != file.bytes:
+        return False
+    if found.st_mtime_ns == stamp:
+        return True
+    if file.sha256 and sha256_of(path) != file.sha256:
+        return False
+    os.utime(path, ns=(stamp, stamp))
+    return True
+
+
 def upload(
     store: Store,
     files: Sequence[tuple[Path, str]],

@@ -2,7 +2,8 @@
 
 pyarrow imports pandas, where it is installed, when it makes its first array: a quarter of the time that
 most commands take to start. Here pandas cannot be imported, which pyarrow and every other library take
-as "not installed". That is for the command line only: in a program of one's own, pandas stays.
+as "not installed". That is for the command line only, and until PySpark is loaded: in a program of one's
+own, pandas stays.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ class _WithoutPandas(MetaPathFinder, Loader):
         path: Sequence[str] | None,  # noqa: ARG002 - importlib's signature
         target: ModuleType | None = None,  # noqa: ARG002
     ) -> ModuleSpec | None:
-        return spec_from_loader(fullname, self) if fullname == "pandas" else None
+        # PySpark asks for pandas before it runs an Arrow function.
+        kept_out = fullname == "pandas" and "pyspark" not in sys.modules
+        return spec_from_loader(fullname, self) if kept_out else None
 
     def exec_module(self, module: ModuleType) -> NoReturn:
         raise ImportError("pandas is not loaded by the command line", name=module.__name__)

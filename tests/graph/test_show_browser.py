@@ -40,6 +40,12 @@ PIXELS = """new Promise((done) => {
   image.src = "data:image/png;base64,%s";
 })"""
 
+NAMES = """(() => {
+  const live = document.querySelector("canvas.labels");
+  if (!live) return document.querySelectorAll("#still text").length;
+  return live.getContext("2d").getImageData(0, 0, live.width, live.height).data.filter((part) => part).length;
+})()"""
+
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
@@ -95,6 +101,7 @@ def test_it_is_drawn_and_says_and_asks_nothing(browser, pages, level):
     kinds = {node.kind.removesuffix("s") if node.kind != "category" else "category" for node in picture.nodes}
     assert {kind for kind, n in found.items() if n > 30} == kinds
     assert shown(page)[0] == len(picture.nodes)
+    assert page.run(NAMES) > 0
     assert page.run("'pwned' in document.documentElement.dataset") is False
     assert page.said == []
     assert [url for url in page.asked if not url.startswith(("file:", "data:"))] == []

@@ -117,7 +117,6 @@ void main(void) {
         return { ...attributes, hidden: found.hidden, color: found.color, size: Math.max(found.width, thinnest), zIndex: found.front ? 2 : 0 };
       },
     });
-    sigma.setCustomBBox({ x: [0, width], y: [-height, 0] });
 
     const labels = document.createElement("canvas");
     labels.className = "labels";
@@ -174,6 +173,8 @@ void main(void) {
       }
     };
     sigma.on("afterRender", write);
+    sigma.setCustomBBox({ x: [0, width], y: [-height, 0] }); // with the margin that names and large nodes need
+    sigma.refresh();
     const camera = sigma.getCamera();
     return {
       name: "webgl",

@@ -163,7 +163,7 @@
     if (at < 0) return;
     const [name, line] = told(at), text = (nodes[at].t || [])[0];
     tip.replaceChildren(element("p", name, "who"), element("p", line, "kind"));
-    if (text && text[2]) tip.append(element("p", text[2].slice(0, 140) + (text[2].length > 140 ? "…" : "")));
+    if (pointed >= 0 && text && text[2]) tip.append(element("p", text[2].slice(0, 140) + (text[2].length > 140 ? "…" : "")));
     const { x, y, r } = view.where(at), { clientWidth, clientHeight } = stage;
     const left = x + r + 12 + tip.offsetWidth < clientWidth ? x + r + 12 : Math.max(4, x - r - 12 - tip.offsetWidth);
     tip.style.left = `${left}px`;

@@ -82,6 +82,15 @@ def test_no_product_is_learned_from_and_calibrated_on():
     assert fitted.model_.facts["training_reviews"] % 600 == 0
 
 
+def test_no_text_is_learned_from_and_calibrated_on():
+    # Every text four times: the copies of each are all learned from, or all calibrated on.
+    bodies = [f"{BODIES[i]} number{i}" for i in range(300)] * 4
+    fitted = classifier().fit(bodies, np.tile(LABELS[:300], 4))
+    assert fitted.model_.calibration.reviews % 4 == 0
+    headlines = classifier().fit(pa.table({"review_headline": bodies}), np.tile(LABELS[:300], 4))
+    assert headlines.model_.calibration.reviews == fitted.model_.calibration.reviews > 0
+
+
 @pytest.mark.parametrize(
     ("labels", "dtype"),
     [([3, 20, 100, 7], "i"), ([0.5, 2.0, 10.0, 11.0], "f"), (["b", "a", "10", "9"], "U")],

@@ -116,10 +116,13 @@ class ReviewClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc] # 
         # Where the model does not read n-grams, single words are the least to make.
         spec = own if isinstance(own, EncodingSettings) else EncodingSettings(word_ngrams=1, hash_bits=10)
         examples = Examples.of_table(table, spec, settings.text, settings.run.threads)
+        # Without groups, copies of a text stay on one side.
+        said = table.column(REVIEW_BODY if REVIEW_BODY in table.schema.names else REVIEW_HEADLINE)
         bucket = split.buckets(
             table.column(PRODUCT_ID).combine_chunks(),
             table.column(REVIEW_ID).combine_chunks(),
             "" if seed == 0 else str(seed),
+            texts=said.combine_chunks(),
         )
         self.model_: Model = fit_calibrated(examples, settings, bucket)
         self._place = _place(self.model_, names)

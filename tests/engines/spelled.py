@@ -9,6 +9,7 @@ from pathlib import Path
 
 from shelfcheck.engines.sql import spell
 from shelfcheck.explore import subjects, texts
+from shelfcheck.graph import build
 from shelfcheck.language import counts, facet
 from shelfcheck.prepare import duplicates
 
@@ -37,6 +38,14 @@ def statements() -> dict[str, dict[str, str]]:
             "REPEATED_TEXTS": texts.REPEATED_TEXTS,
             "TOP_PRODUCTS": texts.TOP_PRODUCTS,
             "SUBJECTS": subjects.subjects_sql("product", ordered=False),
+        },
+        "graph": {
+            "REPEATED": build.REPEATED,
+            "REPEATS": build.REPEATS,
+            "FIRST": build.FIRST,
+            "ALL": build.ALL,
+            **build.statements("verified"),
+            "SEVERAL": build.SEVERAL,
         },
         "language": {
             "GROUPED": facet.grouped_sql("facts", "review_year"),

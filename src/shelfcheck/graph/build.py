@@ -18,13 +18,34 @@ if TYPE_CHECKING:
 
     from shelfcheck.config import Settings
     from shelfcheck.engines.duckdb import DuckDB
+    from shelfcheck.engines.relations import Relations
     from shelfcheck.progress import Progress
 
-_ROW_GROUP_ROWS: Final = 122_880
+ROW_GROUP_ROWS: Final = 122_880
 _COLUMNS: Final = (
     "customer_id, review_id, product_id, product_parent, product_title, product_category, star_rating, "
     "helpful_votes, verified_purchase, review_headline, review_date, review_tokens"
 )
+
+ASSIGNED: Final = "edges/assigned"
+SEVERAL_CATEGORIES: Final = "products_of_several_categories"
+SEVERAL: Final = "SELECT count(DISTINCT product_id) FROM assigned WHERE NOT current"
+
+# Of the relation `read`: every review, with `filename` and `file_row_number`. Ids are unique unless
+# `prepare.drop_duplicates` was off; the first in the order of reading counts then.
+REPEATED: Final = "SELECT review_id, count(*) AS n FROM read GROUP BY review_id HAVING count(*) > 1"
+REPEATS: Final = "SELECT coalesce(sum(n) - count(*), 0) FROM repeated"
+ALL: Final = f"SELECT {_COLUMNS} FROM read"  # noqa: S608 - our own words
+FIRST: Final = f"""
+    SELECT {_COLUMNS} FROM read ANTI JOIN repeated USING (review_id)
+    UNION ALL
+    SELECT {_COLUMNS}
+    FROM (
+        SELECT *, row_number() OVER (PARTITION BY review_id ORDER BY filename, file_row_number) AS nth
+        FROM read SEMI JOIN repeated USING (review_id)
+    ) f
+    WHERE nth = 1
+"""  # noqa: S608 - our own words
 
 
 def build(prepared_dir: Path, out: Path, settings: Settings, progress: Progress) -> Mapping[str, Any]:
@@ -51,25 +72,21 @@ def build(prepared_dir: Path, out: Path, settings: Settings, progress: Progress)
     files = [file for file, _ in prepared_files(prepared_dir)]
     if not files:
         raise NotEnoughDataError(f"{prepared_dir}: prepare kept no review. Its summary.json says why.")
-    tables = _statements(settings.graph.bought)
+    tables = statements(settings.graph.bought)
     progress.start("Building the graph", len(tables) + 2, "tables")
-    counts: dict[str, Any] = {}
     with bounded_engine(out, settings) as engine:
         repeated = _view_of_reviews(engine, files)
         progress.advance(1)
-        counts |= _lacking(engine) | {"repeated_ids": repeated}
-        counts["reviews_read"] += repeated
+        counts = lacking(engine, repeated)
         progress.advance(1)
         for place, sql in tables.items():
             (out / place).parent.mkdir(exist_ok=True)
-            counts[place.split("/")[1]] = write_parquet(
-                engine, sql.replace("{out}", _inside(out)), out / f"{place}.parquet"
-            )
+            counts[place.split("/")[1]] = write_parquet(engine, sql, out / f"{place}.parquet")
+            if place == ASSIGNED:
+                path = quoted(out / f"{place}.parquet")
+                engine.run(f"CREATE TEMP VIEW assigned AS SELECT * FROM read_parquet({path})")  # noqa: S608
             progress.advance(1)
-        assigned = {"path": str(out / "edges" / "assigned.parquet")}
-        counts["products_of_several_categories"] = engine.run(
-            "SELECT count(DISTINCT product_id) FROM read_parquet($path) WHERE NOT current", assigned
-        )[0][0]
+        counts[SEVERAL_CATEGORIES] = engine.run(SEVERAL)[0][0]
     progress.finish()
     return counts
 
@@ -91,8 +108,7 @@ def bounded_engine(folder: Path, settings: Settings) -> Iterator[DuckDB]:
 def write_parquet(engine: DuckDB, sql: str, path: Path, parameters: dict[str, Any] | None = None) -> int:
     """Write the rows of a query, in its order, as Parquet; returns how many there are."""
     written = engine.run(
-        f"COPY ({sql}) TO {quoted(path)} "
-        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {_ROW_GROUP_ROWS})",
+        f"COPY ({sql}) TO {quoted(path)} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {ROW_GROUP_ROWS})",
         parameters,
     )
     return int(written[0][0])
@@ -103,39 +119,24 @@ def quoted(value: object) -> str:
     return "'" + str(value).replace("'", "''") + "'"
 
 
-def _inside(path: Path) -> str:
-    return str(path).replace("'", "''")
-
-
 def _view_of_reviews(engine: DuckDB, files: Sequence[Path]) -> int:
-    """Make the view `r` of the reviews, one row an id; returns the rows left out.
-
-    Ids are unique unless `prepare.drop_duplicates` was off; the first in the order of reading counts then.
-    """
+    """Make the view `r` of the reviews, one row an id; returns the rows left out."""
     listed = f"[{', '.join(quoted(file) for file in files)}]"
-    options = "hive_partitioning = false"
-    rows = f"SELECT {_COLUMNS} FROM read_parquet({listed}, {options})"  # noqa: S608 - our own paths
-    engine.run(
-        f"""
-        CREATE TEMP TABLE repeated AS SELECT review_id, count(*) AS n
-        FROM read_parquet({listed}, {options}) GROUP BY review_id HAVING count(*) > 1
-        """  # noqa: S608
-    )
-    repeats = engine.run("SELECT coalesce(sum(n) - count(*), 0) FROM repeated")[0][0]
-    if repeats:
-        rows = f"""
-            {rows} WHERE review_id NOT IN (SELECT review_id FROM repeated)
-            UNION ALL
-            SELECT {_COLUMNS}
-            FROM read_parquet({listed}, {options}, filename = true, file_row_number = true)
-            WHERE review_id IN (SELECT review_id FROM repeated)
-            QUALIFY row_number() OVER (PARTITION BY review_id ORDER BY filename, file_row_number) = 1
-        """  # noqa: S608
-    engine.run(f"CREATE TEMP VIEW r AS {rows}")
+    options = "hive_partitioning = false, filename = true, file_row_number = true"
+    engine.run(f"CREATE TEMP VIEW read AS SELECT * FROM read_parquet({listed}, {options})")  # noqa: S608
+    engine.create("repeated", REPEATED)
+    repeats = engine.run(REPEATS)[0][0]
+    engine.run(f"CREATE TEMP VIEW r AS {FIRST if repeats else ALL}")
     return int(repeats)
 
 
-def _lacking(engine: DuckDB) -> dict[str, int]:
+def lacking(engine: Relations, repeated: int) -> dict[str, Any]:
+    """Of the relation `r`, how many reviews lack what.
+
+    Args:
+        engine: has it.
+        repeated: rows left out of it because an earlier one has their id.
+    """
     names = (
         "reviews_read",
         "without_customer",
@@ -152,11 +153,16 @@ def _lacking(engine: DuckDB) -> dict[str, int]:
         FROM r
         """
     )[0]
-    return dict(zip(names, map(int, found), strict=True))
+    counts = dict(zip(names, map(int, found), strict=True)) | {"repeated_ids": repeated}
+    counts["reviews_read"] += repeated
+    return counts
 
 
-def _statements(bought: str) -> dict[str, str]:
-    """The query of each table, by its place, in an order in which each has what it reads."""
+def statements(bought: str) -> dict[str, str]:
+    """The query of each table over the relation `r`, by its place, each after what it reads.
+
+    Whoever has made ASSIGNED lets the queries that follow read it as `assigned`.
+    """
     verified = "AND verified_purchase" if bought == "verified" else ""
     found = {
         "nodes/customers": """
@@ -192,7 +198,7 @@ def _statements(bought: str) -> dict[str, str]:
             GROUP BY 1, 2 ORDER BY 1, 2
         """,  # noqa: S608 - our own words
         # The category of the latest reviews is the current one; the larger, then the first by name, on ties.
-        "edges/assigned": """
+        ASSIGNED: """
             SELECT *, row_number() OVER (
                 PARTITION BY product_id ORDER BY last_date DESC NULLS LAST, reviews DESC, category
             ) = 1 AS current
@@ -211,7 +217,7 @@ def _statements(bought: str) -> dict[str, str]:
             ) c
             LEFT JOIN (
                 SELECT category, count(*) AS products
-                FROM read_parquet('{out}/edges/assigned.parquet') GROUP BY 1
+                FROM assigned GROUP BY 1
             ) p USING (category)
             ORDER BY 1
         """,
@@ -224,9 +230,13 @@ def _statements(bought: str) -> dict[str, str]:
 def _most_frequent(column: str) -> str:
     """A product's most frequent value, the first by name on ties."""
     return f"""
-        SELECT product_id, {column} AS value FROM (
-            SELECT product_id, {column}, count(*) AS n FROM r
-            WHERE product_id IS NOT NULL AND {column} IS NOT NULL GROUP BY 1, 2
-        )
-        QUALIFY row_number() OVER (PARTITION BY product_id ORDER BY n DESC, {column}) = 1
+        SELECT product_id, value FROM (
+            SELECT product_id, value,
+                row_number() OVER (PARTITION BY product_id ORDER BY n DESC, value) AS nth
+            FROM (
+                SELECT product_id, {column} AS value, count(*) AS n FROM r
+                WHERE product_id IS NOT NULL AND {column} IS NOT NULL GROUP BY 1, 2
+            ) v
+        ) w
+        WHERE nth = 1
     """  # noqa: S608

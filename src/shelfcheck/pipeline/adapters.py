@@ -115,8 +115,10 @@ def run_language(context: Context) -> Mapping[str, Any]:
 def run_graph(context: Context) -> Mapping[str, Any]:
     """The tables of the review graph."""
     from shelfcheck.graph.build import build  # noqa: PLC0415
+    from shelfcheck.graph.spark import build_on_spark  # noqa: PLC0415
 
-    return build(context.inputs[PREPARED], context.out, context.settings, context.progress)
+    work = build_on_spark if context.settings.run.engine == "spark" else build
+    return work(context.inputs[PREPARED], context.out, context.settings, context.progress)
 
 
 def run_graph_analysis(context: Context) -> Mapping[str, Any]:

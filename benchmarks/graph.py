@@ -264,9 +264,12 @@ def step(script: str, *arguments: object, python: str = sys.executable, common: 
 def prepared_of(reviews: int, scratch: Path) -> Path:
     """Generate so many reviews and prepare them; the folder that `prepare` wrote."""
     raw, workspace = scratch / "raw", scratch / "workspace"
-    command = [sys.executable, "-m", "shelfcheck"]
-    subprocess.run([*command, "generate", raw, "--reviews", str(reviews), "--seed", "1", "-q"], check=True)
-    subprocess.run([*command, "prepare", raw, "-w", workspace, "--threads", "2", "-q"], check=True)
+    for arguments in (
+        ("generate", raw, "--reviews", str(reviews), "--seed", "1"),
+        ("prepare", raw, "-w", workspace, "--threads", "2"),
+    ):
+        command = [sys.executable, "-m", "shelfcheck", *arguments, "-q"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     shutil.rmtree(raw)
     return next(path for path in (workspace / "prepared").iterdir() if path.is_dir())
 

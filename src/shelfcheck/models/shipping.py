@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Final
 from shelfcheck.models.kinds import load_model
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from shelfcheck.models.base import Model
 
 
@@ -30,10 +32,10 @@ class ModelFiles:
 _loaded: Final[dict[str, Model]] = {}  # the one that this process used last
 
 
-def read_files(folder: str | Path) -> ModelFiles:
-    """Read what `Model.save` wrote, to send it."""
+def read_files(folder: str | Path, only: Sequence[str] = ()) -> ModelFiles:
+    """Read what `Model.save` wrote, to send it: all files of the folder, or `only` these."""
     home = Path(folder)
-    paths = sorted(path for path in home.rglob("*") if path.is_file())
+    paths = [home / name for name in only] or sorted(path for path in home.rglob("*") if path.is_file())
     files = {path.relative_to(home).as_posix(): path.read_bytes() for path in paths}
     digest = hashlib.sha256()
     for name, data in files.items():

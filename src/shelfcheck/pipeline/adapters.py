@@ -189,9 +189,11 @@ def run_out_of_fold(context: Context) -> Mapping[str, Any]:
     if kept is not None:
         return kept
     write_learned(context.out, learned_now(context))
+    from shelfcheck.predict.folds_spark import out_of_fold_on_spark  # noqa: PLC0415
     from shelfcheck.predict.out_of_fold import out_of_fold  # noqa: PLC0415
 
-    return out_of_fold(
+    work = out_of_fold_on_spark if context.settings.run.engine == "spark" else out_of_fold
+    return work(
         context.inputs[ENCODED],
         context.out,
         context.settings,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -43,6 +43,20 @@ LOG_PROBABILITIES: Final = "log_probabilities.f16"
 META: Final = "meta.json"
 
 
+class Scoring(Protocol):
+    """Scores the reviews of a fold elsewhere than in this process."""
+
+    def __call__(self, model_dir: Path, fold: int, fold_of: npt.NDArray[np.int16], file: Path) -> None:
+        """Write logits before calibration, little-endian float32 (reviews of the fold, categories).
+
+        Args:
+            model_dir: has the fold's WEIGHTS and CARD.
+            fold: whose reviews.
+            fold_of: of each encoded review.
+            file: to write.
+        """
+
+
 def out_of_fold(
     encoded_dir: str | Path,
     out_dir: str | Path,
@@ -50,6 +64,7 @@ def out_of_fold(
     progress: Progress | None = None,
     *,
     checkpoint: Checkpoint | None = None,
+    scoring: Scoring | None = None,
 ) -> dict[str, Any]:
     """Predict every encoded review by a model that was learned from other products.
 
@@ -77,6 +92,7 @@ def out_of_fold(
         progress: told the reviews met.
         checkpoint: where folds and epochs that are done are kept, of these very reviews and settings; lost
             with a killed run when None.
+        scoring: scores the reviews of a fold; this process when None.
 
     Returns:
         Counts for the manifest.
@@ -96,7 +112,7 @@ def out_of_fold(
     fold_of = split.fold(encoded.bucket, folds)
     for fold in range(folds):
         part = PartOf(progress, fold + 1, folds)
-        _learn_fold(encoded, fold, fold_of, categories, kept.part(f"fold-{fold}"), settings, part)
+        _learn_fold(encoded, fold, fold_of, categories, kept.part(f"fold-{fold}"), settings, part, scoring)
     homes = [kept.folder / f"fold-{fold}" for fold in range(folds)]
     labels = labels_for(encoded, categories)
     calibrations = _calibrations(homes, encoded, fold_of, labels, len(categories))
@@ -138,6 +154,7 @@ def _learn_fold(  # noqa: PLR0917 - what a fold is made of
     checkpoint: Checkpoint,
     settings: Settings,
     progress: Progress,
+    scoring: Scoring | None,
 ) -> None:
     """Learn on the other folds and score this one: a model and `logits.f32`, kept when both are whole."""
     if checkpoint.kept(_FOLD) is not None:
@@ -153,14 +170,17 @@ def _learn_fold(  # noqa: PLR0917 - what a fold is made of
         checkpoint=checkpoint,
     )
     model.save(checkpoint.folder)
-    rows = where(len(fold_of), lambda block: fold_of[block] == fold)
-    progress.start("Predicting", len(rows))
-    with (checkpoint.folder / _LOGITS).open("wb") as file:
-        for block in blocks(len(rows), _SCORED_ROWS):
-            logits = model.logits(encoded.indptr, encoded.ids, rows[block], settings.run.threads)
-            file.write(logits.astype("<f4", copy=False).data)
-            progress.advance(len(logits))
-    progress.finish()
+    if scoring is None:
+        rows = where(len(fold_of), lambda block: fold_of[block] == fold)
+        progress.start("Predicting", len(rows))
+        with (checkpoint.folder / _LOGITS).open("wb") as file:
+            for block in blocks(len(rows), _SCORED_ROWS):
+                logits = model.logits(encoded.indptr, encoded.ids, rows[block], settings.run.threads)
+                file.write(logits.astype("<f4", copy=False).data)
+                progress.advance(len(logits))
+        progress.finish()
+    else:
+        scoring(checkpoint.folder, fold, fold_of, checkpoint.folder / _LOGITS)
     checkpoint.keep(_FOLD, [WEIGHTS, CARD, _LOGITS])
     checkpoint.drop("epoch")
 

@@ -80,10 +80,14 @@ STAGES: dict[str, Equality] = {
     "out_of_fold": Equality(  # by one thread: several learn a little otherwise in every run
         files={"fold-": "cards tell seconds"}, instead={"models": models_of_folds}
     ),
+    "misplaced_reviews": Equality(),
+    "miscategorised_products": Equality(),
 }
 
 NEEDED = {
     "out_of_fold": ["encoded"],
+    "misplaced_reviews": ["out_of_fold"],
+    "miscategorised_products": ["out_of_fold"],
 }
 ONE_THREAD: dict[str, Any] = {"run.threads": 1, "audit.folds": 2, "train.linear": {"hash_bits": 16}}
 
@@ -117,6 +121,8 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
     ("graph", "nasty", {"prepare.drop_duplicates": False}),
     ("graph", "real", {"graph.bought": "all"}),
     ("out_of_fold", "real", ONE_THREAD),
+    ("misplaced_reviews", "real", ONE_THREAD | {"audit.min_score": 0.01}),
+    ("miscategorised_products", "real", ONE_THREAD | {"audit.min_score": 0.01}),
 ]
 
 

@@ -71,6 +71,42 @@ class Placed(NamedTuple):
     others: Floats
 
 
+class Gathered(NamedTuple):
+    """Sums over the reviews of some products, as `Agreement` has them of all."""
+
+    product_sum: Floats
+    product_n: npt.NDArray[np.int32]
+    product_hits: Floats
+    product_log_p: Floats
+
+    @classmethod
+    def empty(cls, judged: Judged, room: Room) -> Gathered:
+        """Of all products, nothing yet."""
+        n = judged.n_products
+        product_sum = room.array((n, len(judged.categories)), np.float32)
+        return cls(product_sum, np.zeros(n, np.int32), np.zeros(n, np.float32), np.zeros(n, np.float32))
+
+    def of(self, first: int, last: int) -> Gathered:
+        """Views of the products from `first` to before `last`."""
+        here = slice(first, last)
+        return Gathered(
+            self.product_sum[here], self.product_n[here], self.product_hits[here], self.product_log_p[here]
+        )
+
+    def add(
+        self, product: npt.NDArray[np.integer[Any]], a: npt.NDArray[np.int64], logs: Floats, p: Floats
+    ) -> None:
+        """Add reviews, of products as places in the arrays, with their categories, log p and p."""
+        if len(a) == 0:
+            return
+        products, place, n = np.unique(product, return_inverse=True, return_counts=True)
+        self.product_sum[products] += one_hot_sum(place, p, len(products))
+        self.product_n[products] += n.astype(np.int32)
+        hit, own = logs.argmax(axis=1) == a, logs[np.arange(len(a)), a]
+        self.product_hits[products] += np.bincount(place, hit, len(products)).astype(np.float32)
+        self.product_log_p[products] += np.bincount(place, own, len(products)).astype(np.float32)
+
+
 @dataclass(frozen=True)
 class Agreement:
     """Sums over the judged reviews of each product and each category.
@@ -100,15 +136,13 @@ class Agreement:
         """Read the log probabilities in chunks, once for as many products as fit into memory at a time."""
         room = room or Room()
         k = len(judged.categories)
-        product_sum = room.array((judged.n_products, k), np.float32)
-        product_n = np.zeros(judged.n_products, np.int32)
-        hits = np.zeros(judged.n_products, np.float32)
-        log_p = np.zeros(judged.n_products, np.float32)
+        gathered = Gathered.empty(judged, room)
         category_sum = np.zeros((k, k), np.float64)
         learned = judged.learned()
         for first, last in room.spans(judged.n_products, 4 * k):
-            in_file = isinstance(product_sum, np.memmap)
-            sums = np.zeros((last - first, k), np.float32) if in_file else product_sum[first:last]
+            in_file = isinstance(gathered.product_sum, np.memmap)
+            own = gathered.of(first, last)
+            sums = own._replace(product_sum=np.zeros((last - first, k), np.float32)) if in_file else own
             for rows in judged.chunks(learned):
                 product = judged.product[rows]
                 here = (product >= first) & (product < last)
@@ -121,26 +155,27 @@ class Agreement:
                 else:
                     logs, a = judged.rows_of(rows[here]), judged.assigned[rows[here]].astype(np.int64)
                     p = np.exp(logs)
-                if len(a) == 0:
-                    continue
-                products, place, n = np.unique(product[here], return_inverse=True, return_counts=True)
-                sums[products - first] += one_hot_sum(place, p, len(products))
-                product_n[products] += n.astype(np.int32)
-                hit, own = logs.argmax(axis=1) == a, logs[np.arange(len(a)), a]
-                hits[products] += np.bincount(place, hit, len(products)).astype(np.float32)
-                log_p[products] += np.bincount(place, own, len(products)).astype(np.float32)
+                sums.add(product[here] - first, a, logs, p)
             if in_file:
-                product_sum[first:last] = sums
-        category_n = counted(judged.assigned, k)
+                own.product_sum[:] = sums.product_sum
+        return cls.of(judged, category_sum, gathered)
+
+    @classmethod
+    def of(cls, judged: Judged, category_sum: npt.NDArray[np.float64], gathered: Gathered) -> Agreement:
+        """What was gathered, completed.
+
+        Args:
+            judged: the reviews.
+            category_sum: float64 (K, K), sum of p over the reviews assigned to each category.
+            gathered: sums of all products.
+        """
+        category_n = counted(judged.assigned, len(judged.categories))
         pi = (category_sum.sum(axis=0) + 1e-3) / max(category_n.sum(), 1)
         return cls(
             pi=pi.astype(np.float32),
             category_sum=category_sum.astype(np.float32),
             category_n=category_n,
-            product_sum=product_sum,
-            product_n=product_n,
-            product_hits=hits,
-            product_log_p=log_p,
+            **gathered._asdict(),
         )
 
     def usual(self) -> Floats:

@@ -21,8 +21,11 @@ from shelfcheck.progress import NullProgress
 from shelfcheck.schema import PRODUCT_ID, PRODUCT_TITLE, REVIEW_BODY, REVIEW_HEADLINE, REVIEW_ID
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy.typing as npt
 
+    from shelfcheck.audit.pooling import Sums
     from shelfcheck.config import Settings
     from shelfcheck.progress import Progress
 
@@ -78,6 +81,8 @@ def miscategorised_products(
     out_dir: str | Path,
     settings: Settings,
     progress: Progress | None = None,
+    *,
+    spans: Iterable[tuple[int, int, Sums]] | None = None,
 ) -> dict[str, Any]:
     """Find miscategorised products; write `findings.parquet`, `findings.csv` and `summary.json`.
 
@@ -90,6 +95,7 @@ def miscategorised_products(
         out_dir: folder to fill.
         settings: `audit` and `run.seed` are read.
         progress: told how far it is.
+        spans: sums of all products, see `Pooled.gather`; made here when None.
 
     Returns:
         Counts for the manifest.
@@ -100,7 +106,7 @@ def miscategorised_products(
     progress = progress or NullProgress()
     judged = Judged.open(oof_dir)
     with room_in(Path(out_dir) / ".room") as room:
-        pooled = Pooled.gather(judged, room)
+        pooled = Pooled.gather(judged, room, spans)
         found = score_products(pooled, settings.run.seed)
         order = np.lexsort((pooled.product, -found.raw, -found.score))
         order = order[(found.score[order] >= settings.audit.min_score) & found.tells[order]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -31,6 +31,8 @@ from shelfcheck.schema import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     import numpy.typing as npt
 
     from shelfcheck.audit.agreement import Placed
@@ -100,6 +102,36 @@ class ReviewScores:
         return found[order].astype(np.int64)
 
 
+class JudgedPart(NamedTuple):
+    """Judgements of some reviews (m).
+
+    Attributes:
+        raw: float64, as `ReviewScores.raw`.
+        in_order: float32, probability that not the product is what is wrong.
+        stratum: int8, which products are alike in how many reviews they have.
+        suggested: int16, best other category.
+        chances: float32 (2, m), of the assigned and of the suggested category.
+        tells: bool, whether the text names one category rather than any other.
+    """
+
+    raw: npt.NDArray[np.float64]
+    in_order: npt.NDArray[np.float32]
+    stratum: npt.NDArray[np.int8]
+    suggested: npt.NDArray[np.int16]
+    chances: npt.NDArray[np.float32]
+    tells: npt.NDArray[np.bool_]
+
+
+class Workers(Protocol):
+    """Does what is done of every review elsewhere than in this process, with the same result."""
+
+    def agreement(self, judged: Judged, room: Room) -> Agreement:
+        """See `Agreement.gather`."""
+
+    def judge(self, agreement: Agreement, ranker: Ranker | None) -> Iterator[JudgedPart]:
+        """See `judge`; of all reviews whose category was learned, in order."""
+
+
 class _Simulated(NamedTuple):
     """Simulated faults: raw score and stratum of each."""
 
@@ -113,6 +145,8 @@ def misplaced_reviews(
     out_dir: str | Path,
     settings: Settings,
     progress: Progress | None = None,
+    *,
+    workers: Workers | None = None,
 ) -> dict[str, Any]:
     """Find misplaced reviews; write `findings.parquet`, `findings.csv` and `summary.json`.
 
@@ -126,6 +160,7 @@ def misplaced_reviews(
         out_dir: folder to fill.
         settings: `audit` and `run.seed` are read.
         progress: told the reviews judged.
+        workers: do what is done of every review; this process when None.
 
     Returns:
         Counts for the manifest.
@@ -136,8 +171,8 @@ def misplaced_reviews(
     progress = progress or NullProgress()
     judged = Judged.open(oof_dir)
     with room_in(Path(out_dir) / ".room") as room:
-        agreement = Agreement.gather(judged, room)
-        found = score_reviews(judged, agreement, settings.run.seed, progress, room)
+        agreement = workers.agreement(judged, room) if workers else Agreement.gather(judged, room)
+        found = score_reviews(judged, agreement, settings.run.seed, progress, room, workers=workers)
         order = found.best(settings.audit.min_score, settings.audit.max_findings)
         table = _table(judged, agreement, found, order, prepared_dir, progress)
         summary = {
@@ -160,6 +195,8 @@ def score_reviews(
     seed: int = 0,
     progress: Progress | None = None,
     room: Room | None = None,
+    *,
+    workers: Workers | None = None,
 ) -> ReviewScores:
     """Judge every review whose category was learned.
 
@@ -169,6 +206,7 @@ def score_reviews(
         seed: of the simulated faults.
         progress: told the reviews judged.
         room: for what is held of every review.
+        workers: judge them; this process when None.
     """
     progress, room = progress or NullProgress(), room or Room()
     rows = judged.learned()
@@ -181,23 +219,17 @@ def score_reviews(
     in_order, chances = room.array(n, np.float32), room.array((2, n), np.float32)
     tells = room.array(n, np.bool_)
     done = 0
-    for part in judged.chunks(rows):
-        here = slice(done, done + len(part))
-        logs = judged.rows_of(part)
-        assigned = judged.assigned[part].astype(np.int64)
-        placed = agreement.features(logs, assigned, judged.product[part].astype(np.int64), logs)
-        features, best = placed.features, placed.best
-        in_order[here] = 1 - placed.explained
-        raw[here] = -np.inf
-        if ranker is not None:
-            raw[here] = ranker.score(features, judged.fold[part].astype(np.int64) % HALVES)
-        stratum[here] = _stratum(placed.others)
-        suggested[here] = best
-        at = np.arange(len(part))
-        chances[:, here] = np.exp([logs[at, assigned], logs[at, best]])
-        tells[here] = logs.max(axis=1) >= np.log(_TELLS)
-        done += len(part)
-        progress.advance(len(part))
+    parts: Iterator[JudgedPart]
+    if workers is None:
+        parts = (judge(judged, agreement, ranker, part) for part in judged.chunks(rows))
+    else:
+        parts = workers.judge(agreement, ranker)
+    for part in parts:
+        here = slice(done, done + len(part.raw))
+        raw[here], in_order[here], stratum[here] = part.raw, part.in_order, part.stratum
+        suggested[here], chances[:, here], tells[here] = part.suggested, part.chances, part.tells
+        done = here.stop
+        progress.advance(len(part.raw))
     progress.finish()
     posteriors = {}
     for one in range(len(_STRATA) + 1) if ranker is not None else ():
@@ -212,6 +244,32 @@ def score_reviews(
         score[block] *= in_order[block]  # of a product in the wrong category, no review is a finding
     share = float(score.mean()) if n else 0.0
     return ReviewScores(rows, score, raw, suggested, chances[0], chances[1], tells, share)
+
+
+def judge(judged: Judged, agreement: Agreement, ranker: Ranker | None, rows: npt.NDArray[Any]) -> JudgedPart:
+    """Judge some reviews.
+
+    Args:
+        judged: out-of-fold judgements.
+        agreement: their sums.
+        ranker: tells faults from rows as they are; None where there are no faults to learn from.
+        rows: which, (m).
+    """
+    logs = judged.rows_of(rows)
+    assigned = judged.assigned[rows].astype(np.int64)
+    placed = agreement.features(logs, assigned, judged.product[rows].astype(np.int64), logs)
+    raw = np.full(len(rows), -np.inf)
+    if ranker is not None:
+        raw = ranker.score(placed.features, judged.fold[rows].astype(np.int64) % HALVES)
+    at = np.arange(len(rows))
+    return JudgedPart(
+        raw=raw,
+        in_order=1 - placed.explained,
+        stratum=_stratum(placed.others).astype(np.int8),
+        suggested=placed.best.astype(np.int16),
+        chances=np.exp([logs[at, assigned], logs[at, placed.best]]),
+        tells=logs.max(axis=1) >= np.log(_TELLS),
+    )
 
 
 def _raw_of(raw: npt.NDArray[np.float64], stratum: npt.NDArray[np.int8], one: int) -> npt.NDArray[np.float64]:

@@ -19,6 +19,8 @@ from shelfcheck.audit.room import Room
 from shelfcheck.models.blocks import where
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     import numpy.typing as npt
 
     from shelfcheck.audit.judged import Judged
@@ -81,17 +83,33 @@ class Pooled:
     pi: Floats
 
     @classmethod
-    def gather(cls, judged: Judged, room: Room | None = None) -> Pooled:
-        """Read the log probabilities in chunks, once for as many products as fit into memory at a time."""
+    def gather(
+        cls,
+        judged: Judged,
+        room: Room | None = None,
+        spans: Iterable[tuple[int, int, Sums]] | None = None,
+    ) -> Pooled:
+        """Read the log probabilities in chunks, once for as many products as fit into memory at a time.
+
+        Args:
+            judged: out-of-fold judgements.
+            room: for what is held of every product.
+            spans: first product, the one after the last, and their sums, in order; made here when None.
+        """
         room = room or Room()
         k, most = len(judged.categories), judged.n_products
         logs, mean, mean_logs, votes = (room.array((most, k), np.float32) for _ in range(4))
         product, assigned, fold, reviews = (np.empty(most, np.int32) for _ in range(4))
         top = np.empty(most, np.float32)
-        learned = judged.learned(with_product=True)
+        if spans is None:
+            learned = judged.learned(with_product=True)
+            cuts = room.spans(most, 40 * k)
+            spans = (
+                (first, last, Sums.gather(judged, judged.chunks(learned), first, last))
+                for first, last in cuts
+            )
         m = 0  # products so far
-        for first, last in room.spans(most, 40 * k):
-            sums = _Sums.gather(judged, learned, first, last)
+        for first, _, sums in spans:
             live = np.flatnonzero(sums.given.sum(axis=1) > 0)
             here = slice(m, m + len(live))
             m += len(live)
@@ -170,7 +188,7 @@ class Pooled:
 
 
 @dataclass(frozen=True)
-class _Sums:
+class Sums:
     """Sums over the reviews of products first..last-1: log p, p, votes, and who carries each category."""
 
     logs: Floats
@@ -181,12 +199,13 @@ class _Sums:
     fold: npt.NDArray[np.int32]
 
     @classmethod
-    def gather(cls, judged: Judged, learned: npt.NDArray[np.uint32], first: int, last: int) -> _Sums:
+    def gather(cls, judged: Judged, chunks: Iterable[npt.NDArray[Any]], first: int, last: int) -> Sums:
+        """Read the log probabilities of the reviews of these products, in chunks of the learned reviews."""
         shape = (last - first, len(judged.categories))
         log_sum, p_sum, votes = (np.zeros(shape, np.float32) for _ in range(3))
         given = np.zeros(shape, np.int32)
         top, fold = np.zeros(last - first, np.float32), np.zeros(last - first, np.int32)
-        for chunk in judged.chunks(learned):
+        for chunk in chunks:
             product = judged.product[chunk]
             rows = chunk[(product >= first) & (product < last)]
             if len(rows) == 0:

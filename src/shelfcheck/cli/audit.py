@@ -25,7 +25,7 @@ def audit(job: options.Job, *, kinds: tuple[str, ...]) -> None:
 
     KIND is misplaced_reviews, miscategorised_products or declining_products; all when not given.
     Every review is judged by a model that saw no review of its product. Products that get better
-    are told with those that get worse.
+    are told with those that get worse. With --engine spark, declining_products runs on this machine.
     """
     with job.progress() as progress:
         results = api.audit(job.workspace, kinds or api.AUDITS, **job.arguments(progress))

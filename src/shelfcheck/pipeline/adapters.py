@@ -205,8 +205,10 @@ def run_out_of_fold(context: Context) -> Mapping[str, Any]:
 def run_misplaced(context: Context) -> Mapping[str, Any]:
     """Reviews that sit on the wrong product."""
     from shelfcheck.audit import misplaced_reviews  # noqa: PLC0415
+    from shelfcheck.audit.spark import misplaced_reviews_on_spark  # noqa: PLC0415
 
-    return misplaced_reviews(
+    work = misplaced_reviews_on_spark if context.settings.run.engine == "spark" else misplaced_reviews
+    return work(
         context.inputs[PREPARED], context.inputs[OUT_OF_FOLD], context.out, context.settings, context.progress
     )
 
@@ -214,8 +216,11 @@ def run_misplaced(context: Context) -> Mapping[str, Any]:
 def run_miscategorised(context: Context) -> Mapping[str, Any]:
     """Products that stand in the wrong category."""
     from shelfcheck.audit import miscategorised_products  # noqa: PLC0415
+    from shelfcheck.audit.spark import miscategorised_products_on_spark  # noqa: PLC0415
 
-    return miscategorised_products(
+    on_spark = context.settings.run.engine == "spark"
+    work = miscategorised_products_on_spark if on_spark else miscategorised_products
+    return work(
         context.inputs[PREPARED], context.inputs[OUT_OF_FOLD], context.out, context.settings, context.progress
     )
 

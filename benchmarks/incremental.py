@@ -3,14 +3,16 @@
     python benchmarks/incremental.py --reviews 1000000
 
 Reviews are generated and sorted by date; those of the last month become one file, the others a file a year.
-A workspace is made of the others (not timed), then the month comes, three times: to a copy of that workspace,
-and to a full run on all files in an empty one, each a process of its own, in turn. Prepared reviews of both
-are compared row by row.
+A workspace is made of the others (not timed), then the month comes, three times: to a copy of that workspace
+(`adding`), to another with `train.update = keep` (`keeping`), and to a full run on all files in an empty one,
+each a process of its own, in turn. Prepared reviews are compared row by row; findings by how many of the
+first hundred are the same, and by the average precision with which they find what was planted.
 """
 
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
 import shutil
 import statistics
@@ -26,6 +28,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from shelfcheck import api
+from shelfcheck.demo import PLANTED, score
 from shelfcheck.prepare import iter_prepared
 from shelfcheck.workspace import Workspace
 
@@ -33,20 +36,19 @@ from shelfcheck.workspace import Workspace
 def cut(raw: Path, folder: Path) -> tuple[list[Path], Path]:
     """Files of the earlier years and of the last month, all named so that they sort by date."""
     table = pa.concat_tables([pq.read_table(file) for file in sorted(raw.glob("reviews-*.parquet"))])
-    table = table.take(pc.sort_indices(table, [("review_date", "ascending")]))
-    last = pc.max(table["review_date"]).as_py().replace(day=1)
-    new = pc.greater_equal(table["review_date"], last).combine_chunks()
-    rows = pc.sum(pc.fill_null(new, False)).as_py()  # noqa: FBT003
+    days = table["review_date"]
+    dated = pc.fill_null(pc.less(days, dt.date(2030, 1, 1)), False)  # noqa: FBT003 - broken rows lie beyond
+    last = pc.max(days.filter(dated)).as_py().replace(day=1)
+    new = pc.and_(dated, pc.fill_null(pc.greater_equal(days, last), False))  # noqa: FBT003
     folder.mkdir(parents=True)
-    dated = table.num_rows - table["review_date"].null_count
-    old = table.slice(0, dated - rows)
-    years = pc.year(old["review_date"]).combine_chunks()
+    added = folder / f"{last:%Y-%m}.parquet"
+    pq.write_table(table.filter(new), added)
+    old = table.filter(pc.invert(new))
+    years = pc.fill_null(pc.if_else(dated.filter(pc.invert(new)), pc.year(old["review_date"]), 0), 0)
     earlier = []
-    for year in pc.unique(years).sort().to_pylist():
-        earlier.append(folder / f"{year}.parquet")
+    for year in sorted(pc.unique(years).to_pylist()):
+        earlier.append(folder / f"{year:04d}-00.parquet")
         pq.write_table(old.filter(pc.equal(years, year)), earlier[-1])
-    added = folder / f"{last:%Y-%m}-new.parquet"
-    pq.write_table(table.slice(dated - rows, rows), added)
     return earlier, added
 
 
@@ -83,6 +85,40 @@ def same_rows(one: Path, other: Path) -> bool:
     return all(first.equals(second) for first, second in batches)
 
 
+def told(home: Path) -> dict[str, Any]:
+    """How many reviews, how many of them new, what keys cost."""
+    workspace = Workspace(home / "adding")
+    manifest = workspace.manifest("prepared")
+    if manifest is None:
+        raise SystemExit("nothing was prepared")
+    folder = workspace.path("prepared", made_by="run")
+    keys = sum(file.stat().st_size for part in ("keys", "falls") for file in (folder / part).iterdir())
+    return {
+        "reviews": manifest.counts["rows_kept"],
+        "added": manifest.counts.get("rows_added", 0),
+        "prepared reviews are equal": same_rows(home / "adding", home / "full"),
+        "bytes of keys a row read": keys / manifest.counts["rows_read"],
+        "bytes of reviews a review": manifest.counts["bytes"] / manifest.counts["rows_kept"],
+    }
+
+
+def compared(home: Path, truth: Path) -> dict[str, Any]:
+    """Findings of every run beside those of the full one."""
+    facts: dict[str, Any] = {}
+    for kind, (_, subject) in PLANTED.items():
+        first = {}
+        for run in ("adding", "keeping", "full"):
+            workspace = Workspace(home / run)
+            file = workspace.path(kind, made_by="run") / "findings.parquet"
+            prepared = workspace.path("prepared", made_by="run")
+            facts[f"{kind}, {run}: average precision"] = score(kind, file, truth, prepared).average_precision
+            first[run] = set(pq.read_table(file, columns=[subject])[subject].to_pylist()[:100])
+            facts[f"{kind}, {run}: of the first {len(first[run])}, as in full"] = 0
+        for run, subjects in first.items():
+            facts[f"{kind}, {run}: of the first {len(subjects)}, as in full"] = len(subjects & first["full"])
+    return facts
+
+
 def main() -> None:
     """Measure, compare and print a table."""
     parser = argparse.ArgumentParser(
@@ -96,32 +132,27 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args()
     name = "prepare" if options.only_prepare else "run"
-    with tempfile.TemporaryDirectory(dir=options.folder) as given:
-        home = Path(given)
+    with tempfile.TemporaryDirectory(dir=options.folder) as scratch:
+        home = Path(scratch)
         api.generate(home / "raw", reviews=options.reviews, seed=1)
         earlier, added = cut(home / "raw", home / "files")
+        truth = home / "truth.parquet"
+        (home / "raw" / "truth.parquet").rename(truth)
         shutil.rmtree(home / "raw")
         command(name, earlier, home / "before", options.settings)
-        found: dict[str, list[dict[str, Any]]] = {"adding": [], "full": []}
+        found: dict[str, list[dict[str, Any]]] = {"adding": [], "keeping": [], "full": []}
+        if options.only_prepare:
+            del found["keeping"]
         for _ in range(options.repeats):
             for kind, runs in found.items():
                 shutil.rmtree(home / kind, ignore_errors=True)
-                if kind == "adding":
+                if kind != "full":
                     shutil.copytree(home / "before", home / kind)
-                runs.append(command(name, [*earlier, added], home / kind, options.settings))
-        equal = same_rows(home / "adding", home / "full")
-        prepared = Workspace(home / "adding").path("prepared", made_by="run")
-        manifest = Workspace(home / "adding").manifest("prepared")
-        kept = sum(file.stat().st_size for part in ("keys", "falls") for file in (prepared / part).iterdir())
-        facts = {
-            "reviews": manifest.counts["rows_kept"] if manifest else 0,
-            "added": manifest.counts.get("rows_added", 0) if manifest else 0,
-            "prepared reviews are equal": equal,
-            "bytes of keys a review": kept / manifest.counts["rows_read"] if manifest else 0,
-            "bytes of reviews a review": manifest.counts["bytes"] / manifest.counts["rows_kept"]
-            if manifest
-            else 0,
-        }
+                given = [*options.settings, *(["train.update=keep"] if kind == "keeping" else [])]
+                runs.append(command(name, [*earlier, added], home / kind, given))
+        facts = told(home)
+        if not options.only_prepare:
+            facts |= compared(home, truth)
     steps = {
         step: {kind: [run[step] for run in runs] for kind, runs in found.items()} for step in found["full"][0]
     }
@@ -129,12 +160,14 @@ def main() -> None:
         print(json.dumps({"facts": facts, "seconds": steps}, indent=1))
         return
     for fact, value in facts.items():
-        print(f"{fact}: {value if isinstance(value, bool) else f'{value:,.1f}'}")
-    print("\n| stage | adding, s | full, s | ratio |\n|---|---:|---:|---:|")
-    for step, kinds in steps.items():
-        adding, full = (statistics.median(kinds[kind]) for kind in ("adding", "full"))
-        ranges = [f"{min(kinds[kind]):.1f}–{max(kinds[kind]):.1f}" for kind in ("adding", "full")]
-        print(f"| {step} | {adding:.1f} ({ranges[0]}) | {full:.1f} ({ranges[1]}) | {full / adding:.1f} |")
+        print(f"{fact}: {value if isinstance(value, bool | int) else f'{value:,.3f}'}")
+    kinds = list(found)
+    print(f"\n| stage | {' | '.join(f'{kind}, s' for kind in kinds)} |\n|---|{'---:|' * len(kinds)}")
+    for step, seconds in steps.items():
+        cells = [
+            f"{statistics.median(took):.1f} ({min(took):.1f}–{max(took):.1f})" for took in seconds.values()
+        ]
+        print(f"| {step} | {' | '.join(cells)} |")
 
 
 if __name__ == "__main__":

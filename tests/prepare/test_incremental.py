@@ -249,6 +249,15 @@ def test_without_keys_all_is_read(tmp_path: Path) -> None:
     assert ids(tmp_path / "3") == ["R1", "R2"]
 
 
+def test_keys_that_someone_removed_are_not_missed(tmp_path: Path) -> None:
+    old, new = Rows([review(1)], path="a"), Rows([review(2)], path="b")
+    run(tmp_path / "1", old)
+    (tmp_path / "1" / "keys" / "part-00000.parquet").unlink()
+    run(tmp_path / "2", old, new, previous=tmp_path / "1")
+    assert record_of(tmp_path / "2").anew == "keys of the earlier run are missing (part-00000.parquet)"
+    assert ids(tmp_path / "2") == ["R1", "R2"]
+
+
 def test_too_many_broken_rows_are_judged_over_all_files(tmp_path: Path) -> None:
     old = Rows([review(i) for i in range(95)], path="a")
     run(tmp_path / "1", old)

@@ -30,6 +30,10 @@ READ_FIRST: Final = (RECORD_FILE, "summary.json")
 """Files of prepared reviews that tell whether they can be added to."""
 
 
+class NotUsableError(Exception):
+    """Prepared reviews cannot be added to after all; the message says why."""
+
+
 class Previous(NamedTuple):
     """Prepared reviews that stand.
 
@@ -64,6 +68,16 @@ class Earlier:
     def fall_files(self) -> list[Path]:
         """Fates of all rows that fell or got a number."""
         return [self.folder / "falls" / name for name in self.record.keys]
+
+    def check(self) -> None:
+        """Look whether all that is needed is there.
+
+        Raises:
+            NotUsableError: someone removed keys.
+        """
+        missing = [file.name for file in (*self.key_files, *self.fall_files) if not file.is_file()]
+        if missing:
+            raise NotUsableError(f"keys of the earlier run are missing ({missing[0]})")
 
     @property
     def categories(self) -> Counter[str]:

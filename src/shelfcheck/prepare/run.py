@@ -28,7 +28,7 @@ import pyarrow.parquet as pq
 from shelfcheck import schema
 from shelfcheck.errors import WorkspaceError
 from shelfcheck.interrupts import deferred
-from shelfcheck.prepare.earlier import Earlier, link, link_files, merge_parts, usable
+from shelfcheck.prepare.earlier import Earlier, NotUsableError, link, link_files, merge_parts, usable
 from shelfcheck.prepare.falls import FallStream
 from shelfcheck.prepare.limits import RejectedLimit
 from shelfcheck.prepare.months import MonthSlice, MonthWriter, split_by_month
@@ -57,10 +57,6 @@ if TYPE_CHECKING:
     from shelfcheck.prepare.summary import PrepareSummary
     from shelfcheck.progress import Progress
     from shelfcheck.sources import Source, SourceBatch
-
-
-class _JudgedOtherwiseError(Exception):
-    """New rows change what becomes of old ones."""
 
 
 def prepare(
@@ -108,8 +104,9 @@ def prepare(
             if previous.fetch is not None:
                 previous.fetch()
             try:
+                earlier.check()
                 return _run(sources, out, settings, progress, earlier=earlier)
-            except _JudgedOtherwiseError as error:
+            except NotUsableError as error:
                 why = str(error)
             for name in ("reviews", "rejected", "keys", "falls"):
                 shutil.rmtree(out / name, ignore_errors=True)
@@ -279,7 +276,7 @@ class _Run:
         """Find the rows that fall; write those that are read now to `falls.parquet`.
 
         Raises:
-            _JudgedOtherwiseError: rows that were read earlier would fall now, or stand again.
+            NotUsableError: rows that were read earlier would fall now, or stand again.
         """
         with deferred():  # DuckDB's module aborts the process when Ctrl-C comes while it is loaded
             from shelfcheck.engines.duckdb import DuckDB  # noqa: PLC0415 - loads DuckDB
@@ -305,9 +302,7 @@ class _Run:
                 changed = keys.judged_otherwise(engine, self.earlier.fall_files)
                 if changed:
                     told = ", ".join(f"{rule} {n:,}" for rule, n in changed.items())
-                    raise _JudgedOtherwiseError(
-                        f"the new rows change what becomes of some of the others ({told})"
-                    )
+                    raise NotUsableError(f"the new rows change what becomes of some of the others ({told})")
             keys.write_falls(
                 engine,
                 self.staging / "falls.parquet",

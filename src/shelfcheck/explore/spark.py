@@ -68,6 +68,7 @@ def explore_on_spark(
         staging = Path(work, "staging")
         mark(staging)
         with Spark(settings.spark, progress) as spark:
+            spark.expect(sum(unit.rows for unit in todo))
             groups.collect(_scan(spark, todo, groups.categories, staging))
             found = {
                 subject: _count(spark, subject, len(groups.categories), groups.calendar)

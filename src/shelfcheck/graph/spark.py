@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -30,7 +30,7 @@ from shelfcheck.graph.build import (
 )
 from shelfcheck.graph.store import EDGES, NODES
 from shelfcheck.interrupts import deferred
-from shelfcheck.prepare.read import prepared_files
+from shelfcheck.prepare.read import count_prepared, prepared_files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from shelfcheck.config import Settings
     from shelfcheck.engines.spark import Spark
     from shelfcheck.progress import Progress
+
+_WIDTH: Final = 4  # times as wide as a key is a row with its texts
 
 
 def build_on_spark(
@@ -68,6 +70,7 @@ def build_on_spark(
     try:
         with Spark(settings.spark, progress) as spark:
             check_reach(spark, staging)
+            spark.expect(_WIDTH * count_prepared(prepared_dir))
             counts = lacking(spark, _view_of_reviews(spark, files))
             for place, sql in statements(settings.graph.bought).items():
                 folder, name = place.split("/")

@@ -87,6 +87,7 @@ class OnSpark:
         if not todo:
             raise NotEnoughDataError(f"{prepared_dir}: prepare kept no review. Its summary.json says why.")
         self._tasks = tasks_of(todo, spark.slots)
+        spark.expect(sum(unit.rows for unit in todo))
         sent = spark.broadcast(self._tasks)
         self._sent = sent
 

@@ -126,7 +126,9 @@ def test_products_that_were_learned_from_are_told(model, encoded, prepared, tmp_
 
     rows = encoded.rows()
     batches = [(pa.Table.from_batches([batch]), 0) for batch in reviews().to_batches(500)]
-    found = judge_data([model], batches, data="r", encoded_rows=rows, threads=1)[0].evaluation
+    found = judge_data([model], batches, data="r", encoded_rows=encoded.batches(batch_rows=100), threads=1)[
+        0
+    ].evaluation
     learned = {
         p for p, b in zip(rows["product_id"].to_pylist(), encoded.bucket, strict=True) if p and b >= 200
     }

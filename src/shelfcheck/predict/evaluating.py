@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from shelfcheck.errors import UsageError, WorkspaceError
 from shelfcheck.models.breakdown import prepared_columns, with_details
 from shelfcheck.models.comparison import aligned, compare
-from shelfcheck.models.encode import Encoded
+from shelfcheck.models.encoded import Encoded
 from shelfcheck.models.evaluation import Evaluation
 from shelfcheck.models.judged import read_held_out
 from shelfcheck.models.slices import STANDARD
@@ -56,7 +56,7 @@ def evaluate_data(
             data=", ".join(specs),
             by=by,
             held_out=held_out,
-            encoded_rows=None if encoded is None else Encoded.open(encoded).rows(),
+            encoded_rows=None if encoded is None else Encoded.open(encoded).batches(),
             threads=settings.run.threads,
             seed=settings.run.seed,
         )

@@ -87,7 +87,7 @@ def judge_data(
     data: str,
     by: Sequence[str] = (),
     held_out: bool = False,
-    encoded_rows: pa.Table | None = None,
+    encoded_rows: Iterable[pa.Table] | None = None,
     threads: int = 0,
     seed: int = 0,
 ) -> list[DataJudged]:
@@ -99,7 +99,7 @@ def judge_data(
         data: what the reviews are called in the evaluation's text.
         by: columns to slice by beside length, year and stars.
         held_out: judge only what the first model's own split holds out, by its card.
-        encoded_rows: rows of ROW_SCHEMA that the first model learned from, to tell how many of the
+        encoded_rows: batches of rows of ROW_SCHEMA that the first model learned from, to tell how many of the
             reviews are of products that it has met.
         threads: worker threads.
         seed: of the resamples.
@@ -288,10 +288,14 @@ def _finish(
     return DataJudged(with_details(found, table, columns, seed), table)
 
 
-def _met(codes: Mapping[str, int], encoded_rows: pa.Table, facts: Mapping[str, Any]) -> npt.NDArray[np.bool_]:
+def _met(
+    codes: Mapping[str, int], encoded_rows: Iterable[pa.Table], facts: Mapping[str, Any]
+) -> npt.NDArray[np.bool_]:
     """Whether each product stands among those that were learned from, by its code. (products,)."""
-    learned = encoded_rows.filter(pa.array(~is_held_out(encoded_rows, facts)))
-    among = pc.unique(learned.column(PRODUCT_ID).combine_chunks())
-    met = pc.is_in(pa.array(list(codes), pa.string()), value_set=among)
-    found: npt.NDArray[np.bool_] = met.to_numpy(zero_copy_only=False)
+    named = pa.array(list(codes), pa.string())
+    found = np.zeros(len(codes), np.bool_)
+    for rows in encoded_rows:
+        learned = rows.filter(pa.array(~is_held_out(rows, facts)))
+        at = pc.index_in(pc.unique(learned.column(PRODUCT_ID)), value_set=named)
+        found[at.drop_null().to_numpy()] = True
     return found

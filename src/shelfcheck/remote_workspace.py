@@ -100,6 +100,7 @@ class RemoteWorkspace(Workspace):
         self._seen: dict[str, tuple[Manifest | None, str | None]] = {}
         self._looked = False  # whether `_seen` and `_tops` tell all that stands
         self._tops: set[str] = set()
+        self._copies: dict[str, str] | None = None
 
     # Reading
 
@@ -404,6 +405,7 @@ class RemoteWorkspace(Workspace):
 
     def _forget(self) -> None:
         self._looked = False
+        self._copies = None
         self._seen.clear()
 
     def _tidy(self, found: dict[str, Entry]) -> None:
@@ -437,15 +439,18 @@ class RemoteWorkspace(Workspace):
             self._lease.check()
 
     def _shown(self) -> dict[str, str]:
-        """The files at the top, with the SHA-256 of what each is a copy of."""
-        found = self._store.get(_TOPS)
-        try:
-            values = {} if found is None else json.loads(found.data)
-        except ValueError:
-            return {}
-        return values if isinstance(values, dict) else {}
+        """The files at the top, with the SHA-256 of what each is a copy of; asked for once in a run."""
+        if self._copies is None:
+            found = self._store.get(_TOPS)
+            try:
+                values = {} if found is None else json.loads(found.data)
+            except ValueError:
+                values = {}
+            self._copies = values if isinstance(values, dict) else {}
+        return self._copies
 
     def _show_as(self, shown: dict[str, str]) -> None:
+        self._copies = shown
         self._store.put(_TOPS, (json.dumps(dict(sorted(shown.items())), indent=2) + "\n").encode(), ANY)
 
     @contextlib.contextmanager

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pytest
@@ -110,9 +110,22 @@ class Cluster:
                 process.wait()
 
 
+def _client(endpoint: str) -> Any:
+    boto3 = pytest.importorskip("boto3", reason="needs the extra aws")
+    keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+    return boto3.client("s3", endpoint_url=endpoint, **keys)
+
+
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+def cluster(tmp_path_factory: pytest.TempPathFactory, s3_endpoint: str) -> Iterator[Cluster]:
     cluster = Cluster(tmp_path_factory.mktemp("cluster"))
+    cluster.environment |= {
+        "AWS_ENDPOINT_URL": s3_endpoint,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    _client(s3_endpoint).create_bucket(Bucket="exchange")
     try:
         cluster.start()
         yield cluster
@@ -162,11 +175,14 @@ def _words(raw: Path, workspace: Path) -> list[str]:
     ]
 
 
-def test_prepare_on_a_cluster(cluster: Cluster, raw: Path, expected: pa.Table, tmp_path: Path) -> None:
+def test_prepare_on_a_cluster(
+    cluster: Cluster, raw: Path, expected: pa.Table, tmp_path: Path, s3_endpoint: str
+) -> None:
+    """What tasks leave one another goes through an object store, as on machines that share no disk."""
     conf = "{" + ", ".join(f"'{key}' = '{value}'" for key, value in _SMALL.items()) + "}"
     command = [sys.executable, "-m", "shelfcheck", *_words(raw, tmp_path / "shop")]
     command += ["--set", f"spark.master={cluster.master}", "--set", "spark.memory=512m"]
-    command += ["--set", f"spark.conf={conf}"]
+    command += ["--set", f"spark.conf={conf}", "--set", "spark.exchange=s3://exchange/tmp"]
     done = subprocess.run(
         command, env=cluster.environment, capture_output=True, text=True, timeout=_SECONDS, check=False
     )
@@ -175,6 +191,7 @@ def test_prepare_on_a_cluster(cluster: Cluster, raw: Path, expected: pa.Table, t
     assert "WARN" not in done.stderr
     assert _prepared(tmp_path / "shop").equals(expected)
     assert len(list(cluster._folder.glob("work-*/app-*/*"))) == 2  # an executor on each worker
+    assert _client(s3_endpoint).list_objects_v2(Bucket="exchange")["KeyCount"] == 0  # all was cleared
 
 
 def test_spark_submit(cluster: Cluster, raw: Path, expected: pa.Table, tmp_path: Path) -> None:

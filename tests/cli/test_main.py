@@ -75,6 +75,7 @@ def test_every_command_has_help_with_examples(name):
         (["train"], 1, "shelfcheck prepare SOURCE"),
         (["run", "--source", "nothing-here.tsv"], 1, "nothing-here.tsv"),
         (["train", "--engine", "spark"], 2, "runs on this machine only"),
+        (["predict", "--text", "great", "--engine", "spark"], 2, "on this machine only"),
         (["graph", "query", "--engine", "spark"], 2, "`shelfcheck graph query` runs on this machine only"),
     ],
 )

@@ -93,6 +93,8 @@ def predict(
     if text is not None:
         if sources or output:
             raise click.UsageError("--text goes without SOURCE and --output.")
+        if job.overrides.get("run.engine") == "spark":
+            raise click.UsageError("--text is predicted on this machine only. Leave --engine out.")
         _predict_text(job, headline, text, model)
         return
     if not sources or not output:

@@ -104,7 +104,7 @@ def first_draws(file: Path, repeats: int) -> tuple[int, int]:
     still, live = [], []
     with chromium.Chromium(webgl=True) as browser:
         for _ in range(repeats + 1):
-            browser.open(file, READY)
+            browser.open(file, READY, seconds=600)
             still.append(int(browser.run("document.documentElement.dataset.firstDraw")))
             live.append(int(browser.run(READY).split()[1]))
     return round(statistics.median(still[1:])), round(statistics.median(live[1:]))

@@ -123,12 +123,14 @@ class Chromium:
         features = [{"name": "prefers-color-scheme", "value": name}]
         self.call("Emulation.setEmulatedMedia", features=features)
 
-    def open(self, page: Path, ready: str = "document.readyState === 'complete'") -> None:
+    def open(
+        self, page: Path, ready: str = "document.readyState === 'complete'", seconds: float = 60.0
+    ) -> None:
         """Go to a file, and wait."""
         self.said.clear()
         self.asked.clear()
         self.call("Page.navigate", url=page.as_uri())
-        self.wait(f"location.href.startsWith({json.dumps(page.as_uri())}) && ({ready})")
+        self.wait(f"location.href.startsWith({json.dumps(page.as_uri())}) && ({ready})", seconds)
 
     def run(self, script: str) -> Any:
         """The value of an expression in the page."""
@@ -136,7 +138,7 @@ class Chromium:
         assert "exceptionDetails" not in found, found["exceptionDetails"]
         return found["result"].get("value")
 
-    def wait(self, condition: str, seconds: float = 30.0) -> None:
+    def wait(self, condition: str, seconds: float = 60.0) -> None:
         """Wait until an expression is true."""
         end = time.monotonic() + seconds
         while not self.run(f"(() => {{ try {{ return Boolean({condition}) }} catch {{ return false }} }})()"):

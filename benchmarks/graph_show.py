@@ -50,9 +50,7 @@ def main() -> None:
     if given.json:
         print(json.dumps(rows, indent=1))
         return
-    print(
-        "| reviews | picture | limit | nodes | edges | read s | layout s | MB | first draw, WebGL ms | SVG ms |"
-    )
+    print("| reviews | picture | limit | nodes | edges | read s | layout s | MB | still ms | live ms |")
     print("|" + "---|" * 10)
     for row in rows:
         print("| " + " | ".join(str(value) for value in row.values()) + " |")

@@ -58,8 +58,8 @@ def predict_on_spark(
 ) -> Predicted:
     """Do what `predict` does with raw sources, on Spark: the same rows in the same order.
 
-    Probabilities are those of one machine, bit for bit, for all models but `transformer`, which pads the
-    texts of a batch to one length and so rounds differently where batches are cut elsewhere (1e-5).
+    Probabilities of `linear` are those of one machine, bit for bit. Those of other models may differ in the
+    last digits where batches are cut elsewhere.
 
     Args:
         model_dir: a stored model.

@@ -27,7 +27,7 @@ workspace = click.option(
     show_default=True,
     show_envvar=True,
     type=click.Path(file_okay=False),
-    help="Folder that holds every artefact.",
+    help="Folder or URL that holds every artefact.",
 )
 config = click.option(
     "-c",
@@ -85,7 +85,7 @@ class Job:
     """What the shared options of a command say.
 
     Attributes:
-        workspace: the folder of artefacts.
+        workspace: the folder of artefacts, or its URL.
         config: the settings file, if one is named.
         overrides: dotted key -> value, from `--set` and flags of their own, which are stronger.
         force: run even what is fresh.

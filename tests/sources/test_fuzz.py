@@ -43,6 +43,8 @@ VALID = {
     "Toys.jsonl": json_lines(amazon_row(asin=f"B{i}") for i in range(12)).encode(),
     "a.csv": b"No,Text\n" + b'1,"some, text"\n2,plain\n3,"more\nlines"\n' * 4,
     "a.parquet": _parquet(),
+    "c.jsonl": json_lines({"source": f"a kettle {i}", "label": i % 3} for i in range(12)).encode(),
+    "c.train": b"".join(b"__label__%d a kettle %d\n" % (i % 3, i) for i in range(12)),
     "b.jsonl": json_lines({"No": i, "Text": "x" * i} for i in range(12)).encode(),
 }
 pieces = st.one_of(
@@ -77,7 +79,7 @@ def mutate(data: bytes, changes: list[tuple[float, int, bytes]]) -> bytes:
 
 def physical_rows(name: str, data: bytes) -> int | None:
     """Lines of a text file that must come out, where that is simple to count."""
-    if not name.endswith((".tsv", ".json", ".jsonl")) or data.startswith(
+    if not name.endswith((".tsv", ".json", ".jsonl", ".train")) or data.startswith(
         (b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1")
     ):
         return None  # compressed, or a quoted field may hold line feeds

@@ -6,7 +6,7 @@ PREPARED is a folder of prepared reviews, a workspace, or raw reviews in any for
 the same dated reviews of the training products and is judged on the same dated reviews of held-out products:
 
 - `streamed`: as Shelfcheck trains: n-grams on disk in the order of a hash of the review id, blocks of 256
-  shuffled anew each epoch;
+  shuffled anew each epoch; `streamed 1`: one epoch of it, to tell a lack of epochs from a wrong order;
 - `memory`: every epoch in a random order of its own, drawn over all reviews in memory;
 - `date`, `date 1`: by date, five epochs or one, as a system feeds itself that reads month after month; the
   learning rate falls to 0 over the whole of it;
@@ -54,6 +54,7 @@ MODELS: dict[str, tuple[str, str, dict[str, Any]]] = {
 }
 ORDERS = {
     "streamed": "streamed, shuffled",
+    "streamed 1": "streamed, one epoch",
     "memory": "in memory, random",
     "date": "by date, five epochs",
     "date 1": "by date, one epoch",
@@ -105,7 +106,7 @@ def task_of(encoded: Encoded, settings: Settings) -> Task:
 
 def order_of(order: str, task: Task, seed: int) -> Callable[[int], np.ndarray] | None:
     """Places of the training reviews in the order of an epoch; None for Shelfcheck's own."""
-    if order == "streamed":
+    if order.startswith("streamed"):
         return None
     if order == "memory":
         draw = np.random.default_rng([seed, 7])

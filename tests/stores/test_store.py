@@ -268,3 +268,6 @@ def test_an_output_that_cannot_be_is_refused_before_the_work(bucket):
         pytest.fail("work was done for nothing")
     with pytest.raises(UsageError, match="cannot be written to"), folder_to("hf://datasets/x"):
         pytest.fail("work was done for nothing")
+    for place in (writing_to("s3://nobody-made-this/x.parquet"), folder_to("s3://nobody-made-this/x")):
+        with pytest.raises(StoreError, match="no bucket 'nobody-made-this'"), place:
+            pytest.fail("work was done for nothing")

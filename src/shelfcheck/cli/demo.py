@@ -67,15 +67,15 @@ def generate(
         made = api.generate(
             output, reviews=reviews, seed=seed, format=form, rare_words=rare_words, progress=progress
         )
+    home = output.rstrip("/")
+    truth = f"{home}/{made.truth.name}"
     if as_json:
-        files = [str(file) for file in made.reviews]
-        options.print_json(
-            {"reviews": files, "truth": str(made.truth), "rows": made.rows, "planted": made.planted}
-        )
+        files = [f"{home}/{file.name}" for file in made.reviews]
+        options.print_json({"reviews": files, "truth": truth, "rows": made.rows, "planted": made.planted})
         return
     rows = [(kind.replace("_", " "), f"{n:,}") for kind, n in made.planted.items()]
     show("", ("planted fault", "count"), rows, numeric=[1])
-    click.echo(f"{made.rows:,} rows in {output}, the truth in {made.truth}")
+    click.echo(f"{made.rows:,} rows in {output}, the truth in {truth}")
 
 
 @click.command(

@@ -43,7 +43,7 @@ def writing_to(place: str | Path, progress: Progress | None = None) -> Iterator[
             aside.unlink(missing_ok=True)
         return
     store, last = _store_of(name)
-    store.entry(last)  # a bucket that is not there, or denied, is told before the work
+    store.check()
     with tempfile.TemporaryDirectory(prefix="shelfcheck-") as made:
         aside = Path(made) / last
         yield aside
@@ -63,7 +63,7 @@ def folder_to(place: str | Path, progress: Progress | None = None) -> Iterator[P
     if not is_store(name):
         raise UsageError(f"{name}: cannot be written to. Name a local path, or an s3://, gs:// or az:// URL.")
     store = open_store(name)
-    store.entry("any")  # as there
+    store.check()
     with tempfile.TemporaryDirectory(prefix="shelfcheck-") as made:
         yield Path(made)
         names = sorted(path.relative_to(made).as_posix() for path in Path(made).rglob("*") if path.is_file())

@@ -144,6 +144,14 @@ class Store:
             return {}
         return dict(sorted(found.items()))
 
+    def check(self) -> None:
+        """Make sure that the bucket is there and may be asked, before work is done for it.
+
+        Raises:
+            StoreError: it is not, or may not.
+        """
+        self.get(".shelfcheck")  # of no such object a store says so, of no such bucket something else
+
     # Large objects
 
     def read(self, name: str, start: int, end: int) -> bytes:

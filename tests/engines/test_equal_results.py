@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -74,6 +75,7 @@ STAGES: dict[str, Equality] = {
             "rows by month": lambda folder: read_listing(folder).rows_by_month(),
         },
     ),
+    "sample": Equality(instead={"bytes": lambda folder: (folder / "sample.parquet").read_bytes()}),
     "explore": Equality(files={"explore.html": "says when it was written; shows the tables"}),
     "language": Equality(files={"language.html": "as explore.html"}),
     "graph": Equality(),
@@ -111,6 +113,11 @@ CASES: list[tuple[str, str, dict[str, Any]]] = [
         {"prepare.length_rule": "sd", "prepare.min_category_share": 0.2, "text.stemmer": "english"},
     ),
     ("prepared", "real", {}),
+    (
+        "sample",
+        "nasty",
+        {"sample.fraction": 0.3, "sample.by": ["review_month", "star_rating"], "sample.salt": "s"},
+    ),
     ("explore", "nasty", {}),
     ("explore", "real", {}),
     (
@@ -136,9 +143,11 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut as a large input would be: files into pieces, months into files, rows that wait for others."""
     from shelfcheck.prepare.spark import months, pieces, run
+    from shelfcheck.sampling import run as sampling
 
     monkeypatch.setattr(pieces, "SMALLEST", 8_000)
     monkeypatch.setattr(pieces, "LARGEST", 8_000)
+    monkeypatch.setattr(sampling, "batches", partial(sampling.batches, rows=100))
     monkeypatch.setattr(months, "SMALLEST", 50)
     monkeypatch.setattr(run, "LEAST_BUDGET", 30_000)
     monkeypatch.setattr(run, "memory_bytes", lambda settings: 0)

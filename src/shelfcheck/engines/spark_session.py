@@ -22,7 +22,10 @@ with warnings.catch_warnings():
     # PySpark warns of pandas 3 for what it converts to pandas; nothing here is.
     warnings.simplefilter("ignore", FutureWarning)
     try:
-        import pyspark.testing.utils  # noqa: F401 - PySpark loads it later, and it warns then
+        import pyspark
+
+        if int(pyspark.__version__.partition(".")[0]) >= 4:
+            import pyspark.testing.utils  # PySpark 4 loads it later, and it warns then
         from py4j.protocol import Py4JError
         from pyspark import SparkConf, SparkContext
         from pyspark.errors import PySparkException

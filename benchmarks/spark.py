@@ -108,8 +108,8 @@ class Watch(threading.Thread):
         return sum(self._cpu.values())
 
     def run(self) -> None:
-        """Look ten times a second."""
-        while not self._over.wait(0.1):
+        """Look twice a second: what a large process holds takes a while to add up."""
+        while not self._over.wait(0.5):
             self.peak = max(self.peak, sum(map(self._look, self._below())))
 
     def stop(self) -> None:

@@ -75,10 +75,10 @@ class Task:
                 f"{len(rows)} reviews to learn from and {len(held)} of validation products, must be >= 1 "
                 "each. Add reviews, or raise train.calibration_share."
             )
-        names = [PRODUCT_ID, REVIEW_ID]
-        own = np.concatenate(
-            [split.buckets(*batch.columns, salt=_SALT) for batch in examples.encoded.batches(names)]
-        )[rows]
+        batches = examples.encoded.batches([PRODUCT_ID, REVIEW_ID])
+        own = np.concatenate([split.buckets(batch.column(0), batch.column(1), _SALT) for batch in batches])[
+            rows
+        ]
         parts_of = [rows[own < round(split.BUCKETS * share * step / STEPS[-1])] for step in STEPS]
         kept = [i for i, part in enumerate(parts_of) if len(part) >= LEAST_REVIEWS or i == len(STEPS) - 1]
         return cls(examples, tuple(parts_of[i] for i in kept), tuple(STEPS[i] for i in kept), held, metric)

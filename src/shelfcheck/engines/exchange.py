@@ -82,7 +82,7 @@ class Exchange:
     def take(self, name: str, target: Path) -> None:
         """Move a file to the driver's disk."""
         if self._folder is not None:
-            (self._folder / name).rename(target)
+            shutil.move(self._folder / name, target)  # renamed, or copied from another disk
             return
         with self._store().open(name) as source, target.open("wb") as sink:
             shutil.copyfileobj(source, sink, 8 << 20)

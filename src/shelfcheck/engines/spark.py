@@ -70,7 +70,7 @@ class Spark:
         progress: told how far each job is.
 
     Raises:
-        UsageError: there is no Java, or another master is asked for than that of the active session.
+        UsageError: there is no Java, or one that is too old.
         SparkError: Spark does not start; the message carries the end of Java's log.
     """
 

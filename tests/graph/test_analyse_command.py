@@ -12,6 +12,7 @@ from graph_support import predict, reviews, workspace_of
 from shelfcheck import api
 from shelfcheck.cli.main import cli
 from shelfcheck.errors import MissingExtraError, UsageError
+from shelfcheck.workspace import Workspace
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +67,7 @@ def test_the_report_takes_the_analysis_of_these_reviews_alone(shop):
     workspace, _, _ = shop
     api.graph_analyse(workspace, "first")
     watched = {GRAPH_ANALYSIS_MANIFEST: workspace / GRAPH_ANALYSIS_MANIFEST}
-    context = Context(watched, (), None, None, None, None, Workspace(workspace))
+    context = Context(watched, (), None, None, None, None, None, Workspace(workspace))
     assert (graph_analysis_of(context) / "summary.json").is_file()
     manifest = workspace / "prepared" / "manifest.json"
     before = manifest.read_text(encoding="utf-8")
@@ -75,4 +76,4 @@ def test_the_report_takes_the_analysis_of_these_reviews_alone(shop):
         assert graph_analysis_of(context) is None
     finally:
         manifest.write_text(before, encoding="utf-8")
-    assert graph_analysis_of(Context({}, (), None, None, None, None, Workspace(workspace))) is None
+    assert graph_analysis_of(Context({}, (), None, None, None, None, None, Workspace(workspace))) is None

@@ -36,6 +36,7 @@ def statements() -> dict[str, dict[str, str]]:
             "REPEATED": texts.REPEATED,
             "REPEATED_BY_CATEGORY": texts.REPEATED_BY_CATEGORY,
             "REPEATED_TEXTS": texts.REPEATED_TEXTS,
+            "PRODUCTS": texts.PRODUCTS,
             "TOP_PRODUCTS": texts.TOP_PRODUCTS,
             "SUBJECTS": subjects.subjects_sql("product", ordered=False),
         },

@@ -40,14 +40,15 @@ REPEATED_TEXTS: Final = f"""
     FROM keys JOIN top ON top.text = keys.text GROUP BY top.place
     ORDER BY times DESC, top.place
 """  # noqa: S608
+PRODUCTS: Final = """
+    SELECT product, category, count(*) AS reviews, min(place) AS place,
+           min(CASE WHEN month >= 0 THEN month END) AS first_month, max(month) AS last_month,
+           sum(stars) / nullif(count(CASE WHEN stars > 0 THEN 1 END), 0) AS mean_stars
+    FROM keys WHERE product <> 0 GROUP BY product, category
+"""
 TOP_PRODUCTS: Final = f"""
-    WITH products AS (
-        SELECT product, category, count(*) AS reviews, min(place) AS place,
-               min(CASE WHEN month >= 0 THEN month END) AS first_month, max(month) AS last_month,
-               sum(stars) / nullif(count(CASE WHEN stars > 0 THEN 1 END), 0) AS mean_stars
-        FROM keys WHERE product <> 0 GROUP BY product, category),
     -- Ranks are only for those that come into question: a window over all products would sort them.
-    sizes AS (SELECT category, reviews, count(*) AS n FROM products GROUP BY category, reviews),
+    WITH sizes AS (SELECT category, reviews, count(*) AS n FROM products GROUP BY category, reviews),
     least AS (
         SELECT category, min(reviews) AS of_category
         FROM (SELECT category, reviews,
@@ -97,6 +98,7 @@ def top_products(engine: Relations, units: Sequence[Unit]) -> list[dict[str, Any
 
     The title is that of the first review in the order of reading.
     """
+    engine.create("products", PRODUCTS)
     rows = engine.run(TOP_PRODUCTS)
     names = ("category", "place", "reviews", "mean_stars", "first", "last")
     words = look_up(units, [row[1] for row in rows], [schema.PRODUCT_ID, schema.PRODUCT_TITLE])

@@ -51,23 +51,24 @@ ORDER BY
   times DESC,
   top.place NULLS LAST;
 
+-- PRODUCTS
+SELECT
+  product,
+  category,
+  COUNT(*) AS reviews,
+  MIN(place) AS place,
+  MIN(CASE WHEN month >= 0 THEN month END) AS first_month,
+  MAX(month) AS last_month,
+  SUM(stars) / NULLIF(COUNT(CASE WHEN stars > 0 THEN 1 END), 0) AS mean_stars
+FROM keys
+WHERE
+  product <> 0
+GROUP BY
+  product,
+  category;
+
 -- TOP_PRODUCTS
-WITH products AS (
-  SELECT
-    product,
-    category,
-    COUNT(*) AS reviews,
-    MIN(place) AS place,
-    MIN(CASE WHEN month >= 0 THEN month END) AS first_month,
-    MAX(month) AS last_month,
-    SUM(stars) / NULLIF(COUNT(CASE WHEN stars > 0 THEN 1 END), 0) AS mean_stars
-  FROM keys
-  WHERE
-    product <> 0
-  GROUP BY
-    product,
-    category
-), sizes AS (
+WITH sizes AS (
   SELECT
     category,
     reviews,

@@ -17,8 +17,6 @@ import zlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-import numpy as np
-
 from shelfcheck.workspace import write_atomically
 
 if TYPE_CHECKING:
@@ -87,6 +85,8 @@ class Checkpoint:
         self, piece: str, arrays: Mapping[str, npt.NDArray[Any]], told: Mapping[str, Any] | None = None
     ) -> None:
         """Keep arrays as a piece; the earlier arrays of that name stand until these are whole."""
+        import numpy as np  # noqa: PLC0415 - kept out of the start of every command
+
         self.folder.mkdir(parents=True, exist_ok=True)
         mark = uuid.uuid4().hex[:8]
         names = {name: f"{piece}-{mark}-{name}.npy" for name in arrays}
@@ -99,6 +99,8 @@ class Checkpoint:
 
     def saved(self, piece: str) -> tuple[dict[str, npt.NDArray[Any]], dict[str, Any]] | None:
         """The arrays of a piece and what was told with them; None where it is not there whole."""
+        import numpy as np  # noqa: PLC0415
+
         record = self.kept(piece)
         if record is None:
             return None

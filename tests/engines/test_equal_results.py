@@ -149,6 +149,7 @@ def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pieces, "LARGEST", 8_000)
     monkeypatch.setattr(sampling, "batches", partial(sampling.batches, rows=100))
     monkeypatch.setattr(months, "SMALLEST", 50)
+    monkeypatch.setattr(months, "LARGEST", 60)
     monkeypatch.setattr(run, "LEAST_BUDGET", 30_000)
     monkeypatch.setattr(run, "memory_bytes", lambda settings: 0)
 

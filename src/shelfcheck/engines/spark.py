@@ -193,7 +193,7 @@ class Spark:
         return keyed.repartition(n, "key").drop("key")
 
     def broadcast(self, value: Result) -> Broadcast[Result]:
-        """Send a value once to each executor; functions read its `.value`."""
+        """Send a value, of plain data, once to each executor; functions read its `.value`."""
         sent = self._context.broadcast(value)
         self._kept.append(sent)
         return sent

@@ -79,13 +79,11 @@ class SparkScan:
 
     def __call__(self, batches: Sequence[Batch], query: Query, label: str) -> Iterator[pa.RecordBatch]:
         """See `Scan`."""
-        exchange, memory = self._exchange, self._memory
-        sent = self._spark.broadcast((tuple(batches), query))
+        exchange, memory, groups = self._exchange, self._memory, tuple(batches)
 
         def work(number: int) -> Iterator[pa.RecordBatch]:
             exchange.begin()
-            groups, asked = sent.value
-            name = _answer(groups[number], asked, exchange, memory)
+            name = _answer(groups[number], query, exchange, memory)
             yield pa.record_batch([pa.array([number]), pa.array([name])], schema=_TOLD)
 
         told = self._spark.collect(self._spark.each(len(batches), work, _TOLD), label, len(batches))

@@ -18,7 +18,7 @@ from click.testing import CliRunner
 from shelfcheck import api
 from shelfcheck.cli.main import cli
 from shelfcheck.config import Settings, validate
-from shelfcheck.pipeline import run_stages
+from shelfcheck.pipeline import ENCODED, run_stages
 from shelfcheck.prepare import iter_prepared
 from shelfcheck.prepare.record import read_record
 from shelfcheck.progress import NullProgress
@@ -56,6 +56,15 @@ def told(*arguments: str) -> Any:
     return json.loads(result.stdout)
 
 
+def encoded(workspace: Path, sources: list[Path]) -> dict[str, bytes]:
+    """Every file of the encoded reviews, which all that comes after stands on."""
+    settings = validate({"run": {"threads": 1}})
+    found = find_sources(sources, settings.source)
+    result = run_stages(Workspace(workspace), settings, NullProgress(), [ENCODED], sources=found)
+    folder = result.stage(ENCODED).folder
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
 def test_new_files_alone_are_read_and_the_artefact_is_that_of_a_full_run(cut, tmp_path):
     old, new = cut
     api.prepare(old, tmp_path / "w")
@@ -86,6 +95,7 @@ def test_files_that_sort_before_have_an_order_of_their_own_until_a_full_run(cut,
     assert rows(tmp_path / "w") != rows(tmp_path / "full")
     by_id = [{row["review_id"]: row for row in rows(tmp_path / name)} for name in ("w", "full")]
     assert by_id[0] == by_id[1]
+    assert encoded(tmp_path / "w", [old, new]) == encoded(tmp_path / "full", [old, new])
     assert api.status(tmp_path / "w", [old, new], full=True)["prepared"] == "stale"
     done = api.prepare([old, new], tmp_path / "w", full=True)
     assert not done.fresh
@@ -203,25 +213,10 @@ def test_a_stage_is_told_what_stands_unless_all_is_to_be_made(tmp_path):
 
 
 def test_what_stands_on_the_reviews_is_that_of_a_full_run(cut, tmp_path):
-    from shelfcheck.pipeline import ENCODED
-
     old, new = cut
-    settings = validate({"run": {"threads": 1}})
-    folders = []
-    for name, runs in (("w", ([old], [old, new])), ("full", ([old, new],))):
-        for sources in runs:
-            result = run_stages(
-                Workspace(tmp_path / name),
-                settings,
-                NullProgress(),
-                [ENCODED],
-                sources=find_sources(sources, settings.source),
-            )
-        assert ("files_added" in result.stage("prepared").counts) == (name == "w")
-        folders.append(result.stage(ENCODED).folder)
-    assert folders[0].name == folders[1].name
-    files = [
-        {path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-        for folder in folders
-    ]
-    assert files[0] == files[1]
+    encoded(tmp_path / "w", [old])
+    added = encoded(tmp_path / "w", [old, new])
+    assert Workspace(tmp_path / "w").manifest("prepared").counts["files_added"] == 1
+    assert added == encoded(tmp_path / "full", [old, new])
+    manifests = [Workspace(tmp_path / name).manifest(ENCODED) for name in ("w", "full")]
+    assert manifests[0].fingerprint == manifests[1].fingerprint

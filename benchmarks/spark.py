@@ -199,8 +199,8 @@ def main() -> None:
             from shelfcheck import api
 
             api.generate(Path(scratch) / "raw", reviews=options.reviews)
-            source = next((Path(scratch) / "raw").glob("reviews*.parquet"))
-        rows = pq.read_metadata(source).num_rows
+            source = Path(scratch) / "raw" / "reviews*.parquet"  # a glob, which all ways understand
+        rows = sum(pq.read_metadata(file).num_rows for file in source.parent.glob(source.name))
         runs: dict[str, list[dict[str, float]]] = {way: [] for way in options.ways}
         for repeat in range(options.repeats):
             for number, way in enumerate(options.ways):

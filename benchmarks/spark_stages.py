@@ -31,7 +31,7 @@ from shelfcheck.settings_file import resolve
 from shelfcheck.workspace import Workspace
 source, place, cores, memory = sys.argv[1:]
 overrides = {"run.threads": int(cores), "run.engine": ENGINE, "spark.master": f"local[{cores}]",
-             "spark.memory": memory, "train.linear.epochs": 1, "audit.folds": 2}
+             "spark.memory": memory, "train.linear.epochs": 1, "audit.folds": 2, "language.min_reviews": 20}
 settings = resolve(None, overrides, place).settings
 if ENGINE == "spark":
     from shelfcheck.engines.spark import Spark

@@ -4,8 +4,8 @@ An artefact `name` is a folder `name/<fingerprint>/` and beside it `name/manifes
 names the folder that holds. A stage writes into `.tmp/`, the folder is moved into place, and the
 manifest is replaced last in one atomic step; whoever reads goes through the manifest and so never
 sees half an artefact. What a killed run leaves in `.tmp/` is removed by the next one. What a long stage
-has finished by then it keeps in `.partial/<stage>-<fingerprint>/`, see `checkpoints`: the next run of the same
-fingerprint goes on from there, one of another removes it, and so does the stage's end.
+has finished by then it keeps in `.partial/<stage>-<fingerprint>/`, see `checkpoints`: the next run of
+the same fingerprint goes on from there, one of another removes it, and so does the stage's end.
 
 `Workspace` is one on the local disk; `remote_workspace.open_workspace` opens one wherever it is.
 """
@@ -248,9 +248,7 @@ class Workspace:
     def wrote(self, name: str) -> None:
         """Keep what was written to such a file since `file` told where it is."""
 
-    def fetch(
-        self, folder: str, only: Sequence[str] = (), *, ours: bool = False, anew: bool = False
-    ) -> Path:
+    def fetch(self, folder: str, only: Sequence[str] = (), *, ours: bool = False, anew: bool = False) -> Path:
         """A folder of such files, as they stand now.
 
         Args:

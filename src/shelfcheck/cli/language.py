@@ -53,9 +53,7 @@ def language(job: options.Job) -> None:
 def _show_shifts(result: StageResult) -> None:
     import pyarrow.parquet as pq  # noqa: PLC0415 - heavy
 
-    pairs = [
-        row for row in pq.read_table(result.file("pairs.parquet")).to_pylist() if row["facet"] == "year"
-    ]
+    pairs = [row for row in pq.read_table(result.file("pairs.parquet")).to_pylist() if row["facet"] == "year"]
     changed = pq.read_table(result.file("changed_terms.parquet")).to_pylist()
     shifted = sorted((row for row in pairs if row["shifted"]), key=lambda row: -row["distance"])
     words: dict[tuple[Any, ...], list[str]] = {}

@@ -16,6 +16,7 @@ from shelfcheck.report import ReportInputs
 from shelfcheck.report.page import render
 from shelfcheck.report.sample import read_sample
 from shelfcheck.sampling.representativeness import compare
+from shelfcheck.workspace import Workspace
 
 NASTY = "<script>alert(1)</script>"
 
@@ -90,7 +91,8 @@ def publish(root, name: str, fingerprint: str, inputs: dict[str, str]) -> None:
 
 def test_a_sample_of_earlier_reviews_is_not_shown(tmp_path):
     publish(tmp_path, "prepared", "new", {})
-    context = SimpleNamespace(inputs={SAMPLE_MANIFEST: tmp_path / SAMPLE_MANIFEST})
+    inputs = {SAMPLE_MANIFEST: tmp_path / SAMPLE_MANIFEST}
+    context = SimpleNamespace(inputs=inputs, workspace=Workspace(tmp_path))
     publish(tmp_path, "sample", "of the new", {"prepared": "new"})
     assert sample_of(context) == tmp_path / "sample/abc"
     publish(tmp_path, "sample", "of the old", {"prepared": "old"})

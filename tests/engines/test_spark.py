@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
-import threading
-import time
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -135,17 +132,32 @@ def test_a_session_that_is_there_is_used(spark: Spark, spark_settings: SparkSett
         assert other.run("SELECT sum(n) FROM mine") == [(3,)]
 
 
-def test_interrupts_cancel(spark: Spark) -> None:
-    def slow(i: int) -> Iterator[pa.RecordBatch]:
-        time.sleep(600)
-        yield
+_INTERRUPTED = """
+import os, signal, sys, threading, time
+import pyarrow as pa
+from shelfcheck.config import SparkSettings
+from shelfcheck.engines.spark import Spark
 
-    threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT)).start()
-    started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt):
-        spark.collect(spark.each(2, slow, SCHEMA), "Waiting")
-    assert time.monotonic() - started < 120
+def slow(i):
+    time.sleep(600)
+    yield
+
+with Spark(SparkSettings.model_validate_json(sys.argv[1])) as spark:
     assert spark.run("SELECT 1") == [(1,)]
+    threading.Timer(3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    try:
+        spark.collect(spark.each(2, slow, pa.schema([("n", pa.int64())])), "Waiting")
+    except KeyboardInterrupt:
+        print("interrupted", spark.run("SELECT 2"))
+Spark.stop()
+"""
+
+
+def test_interrupts_cancel(spark_settings: SparkSettings) -> None:
+    """In a process of its own: a signal that comes late would end the tests."""
+    command = [sys.executable, "-c", _INTERRUPTED, spark_settings.model_dump_json()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=180, check=False)
+    assert done.stdout == "interrupted [(2,)]\n", done.stderr
 
 
 def test_java_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -199,7 +199,7 @@ def graph_query(
     from shelfcheck.graph.store import open_graph  # noqa: PLC0415
 
     home = open_workspace(workspace)
-    home.told = progress or NullProgress()
+    home.told = told
     settings = resolve(config, overrides, workspace).settings
     memory, threads = settings.graph.index_memory, settings.run.threads
     file = ensure_index(

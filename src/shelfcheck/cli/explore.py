@@ -9,7 +9,7 @@ import click
 
 from shelfcheck import api
 from shelfcheck.cli import options
-from shelfcheck.cli.tables import show
+from shelfcheck.cli.tables import said, show
 
 
 @click.command(
@@ -52,12 +52,4 @@ def _rows(figures: dict[str, Any]) -> list[tuple[str, str]]:
         ("reviews with a repeated text", figures["reviews_with_repeated_text"]),
         ("duplicates left out by prepare", figures["duplicates_left_out"]),
     ]
-    return [(name, _said(value)) for name, value in told]
-
-
-def _said(value: object) -> str:
-    if value is None:
-        return "unknown"
-    if isinstance(value, float):
-        return f"{value:.2f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return [(name, said(value)) for name, value in told]

@@ -9,7 +9,7 @@ import click
 
 from shelfcheck import api
 from shelfcheck.cli import options
-from shelfcheck.cli.tables import show
+from shelfcheck.cli.tables import said, show
 
 
 @click.command(
@@ -62,12 +62,4 @@ def _rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("assortativity by category", joined["assortativity_by_category"]),
         ("suggestions", counts["merge"] + counts["split"] + counts["rename"]),
     ]
-    return [(name, _said(value)) for name, value in told]
-
-
-def _said(value: object) -> str:
-    if value is None:
-        return "unknown"
-    if isinstance(value, float):
-        return f"{value:.2f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    return [(name, said(value)) for name, value in told]

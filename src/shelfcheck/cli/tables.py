@@ -28,3 +28,12 @@ def show(
     for row in rows:
         table.add_row(*[str(cell).replace("[", r"\[") for cell in row])
     console().print(table)
+
+
+def said(value: object) -> str:
+    """A figure as people read it: thousands set apart, two decimals, `unknown` for None."""
+    if value is None:
+        return "unknown"
+    if isinstance(value, float):
+        return f"{value:.2f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

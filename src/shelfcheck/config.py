@@ -328,13 +328,19 @@ class TrainSettings(Section):
         default=0.0,
         description="Classes with a smaller share of the reviews are not learned; originally 0.01.",
     )
-    update: Literal["retrain", "keep"] = Field(
+    update: Literal["retrain", "keep", "continue"] = Field(
         default="retrain",
         description="When reviews are added. `retrain`: learn anew from all; `keep`: models that stand judge "
-        "the new ones, until the reviews have grown by more than max_growth.",
+        "the new ones; `continue`: `linear` models go on learning, from all. Both until the reviews have "
+        "grown by more than max_growth.",
     )
     max_growth: float = Field(
-        default=0.05, gt=0, description="Growth of the reviews over which `keep` learns anew; 0.1 is a tenth."
+        default=0.05,
+        gt=0,
+        description="Growth of the reviews over which `keep` and `continue` learn anew; 0.1 is a tenth.",
+    )
+    continue_epochs: int = Field(
+        default=2, ge=1, le=100, description="Passes over all training reviews when `continue` goes on."
     )
     linear: LinearSettings = Field(default_factory=LinearSettings)
     tfidf_svm: TfidfSvmSettings = Field(default_factory=TfidfSvmSettings)

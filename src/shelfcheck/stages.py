@@ -104,7 +104,7 @@ class Stage:
         main: whether `shelfcheck run` makes it.
         parts: of those of `needs` that are not read whole, patterns of the files that are.
         extends: whether it may add to what stands of its artefact, and so save work.
-        carries: whether these settings allow what is `carried`; without them, what was made so is stale.
+        carries: names of what may be `carried` with these settings; what was made with others is stale.
     """
 
     name: str
@@ -119,7 +119,7 @@ class Stage:
     main: bool = True
     parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     extends: bool = False
-    carries: Callable[[Settings], bool] | None = None
+    carries: Callable[[Settings], Collection[str]] | None = None
 
 
 @dataclass(frozen=True)
@@ -277,9 +277,16 @@ def is_fresh(
         full: whether nothing may be taken over.
     """
     own = dict(inputs)
-    if stage.carries is not None and stage.carries(settings) and not full:
-        own |= {name: value for name, value in manifest.inputs.items() if name.startswith(_CARRIED)}
+    if stage.carries is not None and not full:
+        allowed = stage.carries(settings)
+        own |= {f"{_CARRIED}{name}": value for name, value in carried(manifest).items() if name in allowed}
     return manifest.fingerprint in (_described(stage, settings, inputs), _described(stage, settings, own))
+
+
+def carried(manifest: Manifest) -> dict[str, str]:
+    """What an artefact depends on beside the inputs and settings of its stage; see `Context.carried`."""
+    named = {name: value for name, value in manifest.inputs.items() if name.startswith(_CARRIED)}
+    return {name.removeprefix(_CARRIED): value for name, value in named.items()}
 
 
 def same_work(stage: Stage, settings: Settings, manifest: Manifest) -> bool:

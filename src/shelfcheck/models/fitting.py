@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from shelfcheck.errors import NotEnoughDataError
+from shelfcheck.models.continuing import Accumulators
 from shelfcheck.models.kernels import BLOCK, learn
 from shelfcheck.models.ngram_weights import (
     LEAST_RELEVANCE,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from shelfcheck.checkpoints import Checkpoint
     from shelfcheck.config import LinearSettings
+    from shelfcheck.models.continuing import Start
     from shelfcheck.progress import Progress
 
     Ints = npt.NDArray[np.int64]
@@ -46,10 +48,12 @@ class Fitted:
     Attributes:
         arrays: buckets, idf, weights, bias, prior, as `LinearModel` has them.
         facts: reviews, n-grams, loss by epoch, seconds by step.
+        accumulators: from which learning may go on when reviews are added.
     """
 
     arrays: tuple[npt.NDArray[np.uint32], Floats, Floats, Floats, Floats]
     facts: dict[str, Any]
+    accumulators: Accumulators
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,7 @@ def fit_linear(
     progress: Progress,
     checkpoint: Checkpoint | None = None,
     order: Order | None = None,
+    start: Start | None = None,
 ) -> Fitted:
     """Learn weights from the chosen rows.
 
@@ -131,6 +136,7 @@ def fit_linear(
         progress: told the reviews met.
         checkpoint: where the epochs that are done are kept, of these very reviews and settings.
         order: another order than the shuffled one, for experiments.
+        start: an earlier model to go on from; from nothing when None.
 
     Raises:
         NotEnoughDataError: no n-gram stands in enough reviews.
@@ -145,12 +151,14 @@ def fit_linear(
             indptr, ids, rows, labels, shares, hash_bits=hash_bits, settings=settings, threads=threads
         )
         state.bias[:n_classes] = prior
+        carried = {} if start is None else start.put_into(state, n_classes, hash_bits)
         losses: list[float] = []
         counting = time.perf_counter() - started
         learning = 0.0
     else:
         state = _State(**kept[0])
         losses, counting, learning = (kept[1][name] for name in ("losses", "counting", "learning"))
+        carried = kept[1].get("carried", {})
     position = positions(state.buckets, 1 << hash_bits)
     tf = count_weights()
     class_weights = _class_weights(labels, n_classes, settings.rare_class_reviews)
@@ -194,12 +202,13 @@ def fit_linear(
             losses.append(total / m)
             if checkpoint is not None and checkpoint.due:
                 spent = learning + time.perf_counter() - began
-                told = {"losses": losses, "counting": counting, "learning": spent}
+                told = {"losses": losses, "counting": counting, "learning": spent, "carried": carried}
                 checkpoint.save(_EPOCH, {one.name: getattr(state, one.name) for one in fields(state)}, told)
     progress.finish()
     # Rounded now, so that a model that was stored as bfloat16 predicts what the fresh one does.
     weights = rounded(np.ascontiguousarray(state.weights[:, :n_classes]))
     facts = {
+        **carried,
         "training_reviews": m,
         "training_ngrams": int(state.ngrams[0]),
         "loss_by_epoch": [round(loss, 6) for loss in losses],
@@ -210,7 +219,11 @@ def fit_linear(
             "learn": round(learning + time.perf_counter() - began, 3),
         },
     }
-    return Fitted((state.buckets, state.factor, weights, state.bias[:n_classes].copy(), prior), facts)
+    return Fitted(
+        (state.buckets, state.factor, weights, state.bias[:n_classes].copy(), prior),
+        facts,
+        Accumulators(state.squares, state.bias_squares[:n_classes].copy()),
+    )
 
 
 def _begin(

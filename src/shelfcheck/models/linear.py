@@ -28,6 +28,7 @@ from shelfcheck.errors import NotEnoughDataError, WorkspaceError
 from shelfcheck.models.base import Model, read_card, write_card
 from shelfcheck.models.blocks import counted, taken
 from shelfcheck.models.calibration import Calibration
+from shelfcheck.models.continuing import write_state
 from shelfcheck.models.ngrams import encode_tokens, field_tokens, thread_count
 from shelfcheck.progress import NullProgress
 
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from shelfcheck.checkpoints import Checkpoint
     from shelfcheck.config import Settings
     from shelfcheck.models.base import Explanation
+    from shelfcheck.models.continuing import Accumulators, Start
     from shelfcheck.models.encoded import Encoded
     from shelfcheck.models.examples import Examples
     from shelfcheck.models.raw_texts import RawTexts
@@ -66,6 +68,7 @@ class LinearModel(Model):
         text: how tokens are made.
         calibration: how logits become probabilities.
         facts: more for the card: rows, seed, loss, seconds.
+        accumulators: from which learning may go on when reviews are added; stored where they are kept.
     """
 
     categories: tuple[str, ...]
@@ -78,6 +81,7 @@ class LinearModel(Model):
     text: TextSettings
     calibration: Calibration = field(default_factory=Calibration)
     facts: dict[str, Any] = field(default_factory=dict)
+    accumulators: Accumulators | None = field(default=None, repr=False)
 
     name: ClassVar[str] = "linear"
 
@@ -93,6 +97,8 @@ class LinearModel(Model):
         seed: int = 0,
         progress: Progress | None = None,
         checkpoint: Checkpoint | None = None,
+        start: Start | None = None,
+        keep_state: bool = False,
     ) -> LinearModel:
         """Learn from encoded reviews.
 
@@ -108,6 +114,8 @@ class LinearModel(Model):
             seed: of the order in which reviews are met.
             progress: told the reviews met.
             checkpoint: where the epochs that are done are kept.
+            start: an earlier model of the same categories to go on from, for epochs of its own number.
+            keep_state: whether learning shall be able to go on from this model.
 
         Raises:
             NotEnoughDataError: fewer than two categories, or no n-gram is frequent enough.
@@ -127,6 +135,7 @@ class LinearModel(Model):
                 f"{len(present)} category ({only}) has reviews to learn from, must be >= 2. "
                 "Add reviews of other categories, or lower train.min_category_reviews."
             )
+        learning = settings if start is None else settings.model_copy(update={"epochs": start.epochs})
         fitted = fit_linear(
             encoded.indptr,
             encoded.ids,
@@ -134,14 +143,18 @@ class LinearModel(Model):
             labels,
             n_classes=len(names),
             hash_bits=encoded.hash_bits,
-            settings=settings,
+            settings=learning,
             threads=thread_count(threads),
             seed=seed,
             progress=progress or NullProgress(),
             checkpoint=checkpoint,
+            start=start,
         )
         used = settings.model_copy(update=_encoding(encoded))
-        return cls(names, *fitted.arrays, settings=used, text=encoded.text, facts=fitted.facts)
+        state = fitted.accumulators if keep_state else None
+        return cls(
+            names, *fitted.arrays, settings=used, text=encoded.text, facts=fitted.facts, accumulators=state
+        )
 
     def calibrated(self, calibration: Calibration) -> LinearModel:
         """The same model with another calibration."""
@@ -157,8 +170,9 @@ class LinearModel(Model):
         progress: Progress,
         *,
         checkpoint: Checkpoint | None = None,
+        start: Start | None = None,
     ) -> LinearModel:
-        """Learn from some reviews; see `Model.learn`."""
+        """Learn from some reviews, or go on from an earlier model; see `Model.learn`."""
         linear, threads = settings.train.linear, settings.run.threads
         encoded = examples.encoded_as(linear, threads, progress)
         return cls.fit(
@@ -170,6 +184,8 @@ class LinearModel(Model):
             seed=settings.run.seed,
             progress=progress,
             checkpoint=checkpoint,
+            start=start,
+            keep_state=settings.train.update == "continue",
         )
 
     def explain(
@@ -280,7 +296,7 @@ class LinearModel(Model):
         }
 
     def save(self, folder: str | Path) -> None:
-        """Write `model.safetensors` and `card.json` into a folder, made if it is not there."""
+        """Write `model.safetensors`, `card.json` and, where it is kept, `state.safetensors` into a folder."""
         from safetensors.numpy import save_file  # noqa: PLC0415 - only to write
 
         home = Path(folder)
@@ -294,6 +310,8 @@ class LinearModel(Model):
             "prior": self.prior,
         }
         save_file(tensors, home / "model.safetensors")
+        if self.accumulators is not None:
+            write_state(home, self.accumulators)
         write_card(home, self.card())
 
     @classmethod

@@ -6,6 +6,7 @@ import resource
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -31,13 +32,14 @@ from shelfcheck.progress import NullProgress
 from shelfcheck.schema import REVIEW_ID, STAR_RATING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import numpy.typing as npt
 
     from shelfcheck.checkpoints import Checkpoint
     from shelfcheck.config import Settings, TrainSettings
     from shelfcheck.models.base import Model
+    from shelfcheck.models.continuing import Start
     from shelfcheck.progress import Progress
 
 # Probabilities that are held at a time. Sums of many are made block by block: with more held-out reviews the
@@ -54,10 +56,11 @@ def train(
     prepared_dir: str | Path | None = None,
     cache: str | Path | None = None,
     checkpoint: Checkpoint | None = None,
+    start: Start | None = None,
 ) -> dict[str, Any]:
     """Learn the model that `train.model` names, calibrate it on products of their own, and store it.
 
-    Writes `model.safetensors` and `card.json`.
+    Writes `model.safetensors`, `card.json` and, where `train.update` is `continue`, `state.safetensors`.
 
     Args:
         encoded_dir: output of `encode`.
@@ -66,7 +69,8 @@ def train(
         progress: told the reviews met.
         prepared_dir: the prepared reviews; models that read texts, or other n-grams than `linear`, need it.
         cache: folder for such other n-grams.
-        checkpoint: where unfinished learning is kept, of these very reviews and settings.
+        checkpoint: where unfinished learning is kept, of these very reviews, settings and `start`.
+        start: a `linear` model of the same classes to go on from.
 
     Returns:
         Counts for the manifest.
@@ -76,7 +80,7 @@ def train(
     """
     started = time.perf_counter()
     examples = open_examples(encoded_dir, prepared_dir, cache)
-    model = fit_calibrated(examples, settings, examples.encoded.bucket, progress, checkpoint)
+    model = fit_calibrated(examples, settings, examples.encoded.bucket, progress, checkpoint, start)
     # What it cost is told by the manifest, not by the card: the same model has the same files.
     seconds = time.perf_counter() - started
     model.save(out_dir)
@@ -104,12 +108,13 @@ def open_examples(
     )
 
 
-def fit_calibrated(
+def fit_calibrated(  # noqa: PLR0917 - what a model is made of
     examples: Examples,
     settings: Settings,
     bucket: npt.NDArray[np.int16] | None = None,
     progress: Progress | None = None,
     checkpoint: Checkpoint | None = None,
+    start: Start | None = None,
 ) -> Model:
     """Learn on the training reviews and calibrate on the held ones.
 
@@ -121,6 +126,7 @@ def fit_calibrated(
         bucket: bucket of each review's product, (n); a salted draw, or those of `examples` when None.
         progress: told the reviews met.
         checkpoint: where unfinished learning is kept.
+        start: a `linear` model to go on from.
     """
     given = labelled(examples.encoded, settings.train)
     examples = replace(examples, encoded=given.encoded)
@@ -128,9 +134,8 @@ def fit_calibrated(
     label = examples.label
     rows = where(len(label), lambda block: parts.train[block] & (label[block] >= 0))
     held = where(len(label), lambda block: parts.held[block] & (label[block] >= 0))
-    model = model_class(settings.train.model).learn(
-        examples, rows, held, settings, progress or NullProgress(), checkpoint=checkpoint
-    )
+    learn = model_class(settings.train.model).learn if start is None else _going_on(start)
+    model = learn(examples, rows, held, settings, progress or NullProgress(), checkpoint=checkpoint)
     position = np.array([examples.categories.index(name) for name in model.categories])
     place = np.full(len(examples.categories), -1, np.int16)  # a class may have no training review
     place[position] = np.arange(len(position))
@@ -155,6 +160,12 @@ def fit_calibrated(
         "training_reviews": len(rows),
     }
     return replace(model, calibration=calibration, facts=facts)  # type: ignore[type-var] # all are dataclasses
+
+
+def _going_on(start: Start) -> Callable[..., Model]:
+    from shelfcheck.models.linear import LinearModel  # noqa: PLC0415 - other models do without
+
+    return partial(LinearModel.learn, start=start)
 
 
 def peak_memory_mb() -> int:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from shelfcheck.pipeline.keeping import learned_now, take_over_folds, take_over_model, write_learned
+from shelfcheck.pipeline.continuing import folds_learning, model_learning
+from shelfcheck.pipeline.keeping import take_over_folds, take_over_model, write_learned
 from shelfcheck.pipeline.names import (
     DECLINING_PRODUCTS,
     ENCODED,
@@ -156,16 +157,19 @@ def run_train(context: Context) -> Mapping[str, Any]:
         return kept
     from shelfcheck.models.train import train  # noqa: PLC0415
 
-    write_learned(context.out, learned_now(context))
-    return train(
+    learning = model_learning(context)
+    write_learned(context.out, learning.learned)
+    counts = train(
         context.inputs[ENCODED],
         context.out,
         context.settings,
         context.progress,
         prepared_dir=context.inputs[PREPARED],
         cache=context.cache,
-        checkpoint=context.checkpoint,
+        checkpoint=learning.checkpoint,
+        start=learning.start,
     )
+    return {**counts, **learning.counts}
 
 
 def run_evaluate(context: Context) -> Mapping[str, Any]:
@@ -188,18 +192,21 @@ def run_out_of_fold(context: Context) -> Mapping[str, Any]:
     kept = take_over_folds(context)
     if kept is not None:
         return kept
-    write_learned(context.out, learned_now(context))
+    learning = folds_learning(context)
+    write_learned(context.out, learning.learned)
     from shelfcheck.predict.folds_spark import out_of_fold_on_spark  # noqa: PLC0415
     from shelfcheck.predict.out_of_fold import out_of_fold  # noqa: PLC0415
 
     work = out_of_fold_on_spark if context.settings.run.engine == "spark" else out_of_fold
-    return work(
+    counts = work(
         context.inputs[ENCODED],
         context.out,
         context.settings,
         context.progress,
-        checkpoint=context.checkpoint,
+        checkpoint=learning.checkpoint,
+        start=learning.start,
     )
+    return {**counts, **learning.counts}
 
 
 def run_misplaced(context: Context) -> Mapping[str, Any]:

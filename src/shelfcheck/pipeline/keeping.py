@@ -2,7 +2,7 @@
 
 Beside what it learned, a stage writes `learned.json`: from which prepared reviews, how they were encoded, and
 how many they were. A later run with `train.update = "keep"` takes the models over when its reviews are those
-and new ones, no more than `train.max_growth` of them.
+and new ones, no more than `train.max_growth` of them; with `continue` they go on learning (`continuing`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from shelfcheck.pipeline.names import ENCODED, PREPARED
+from shelfcheck.stages import carried
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 LEARNED_FILE: Final = "learned.json"
 LEARNED_FROM: Final = "learned_from"
 """What a stage carries: fingerprint of the prepared reviews that its models were learned from."""
+CONTINUED_FROM: Final = "continued_from"
+"""What a stage carries: fingerprint of the models that it went on from, and for how many epochs."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Learned:
     Attributes:
         prepared: fingerprint of the prepared reviews.
         encoding: how they were encoded: format, fields, n-grams, text settings.
-        reviews: how many were encoded.
+        reviews: how many were encoded when they were last learned from nothing.
     """
 
     prepared: str
@@ -41,9 +44,10 @@ class Learned:
     reviews: int
 
 
-def carries(settings: Settings) -> bool:
-    """Whether models may stand while reviews are added."""
-    return settings.train.update == "keep"
+def carries(settings: Settings) -> tuple[str, ...]:
+    """What models may carry: with `keep`, those that went on may stand, too; with `continue` they alone."""
+    allowed = {"retrain": (), "keep": (LEARNED_FROM, CONTINUED_FROM), "continue": (CONTINUED_FROM,)}
+    return allowed[settings.train.update]
 
 
 def learned_now(context: Context) -> Learned:
@@ -56,10 +60,10 @@ def learned_now(context: Context) -> Learned:
     return Learned("" if made is None else made.inputs[PREPARED], encoding, told["rows"])
 
 
-def kept_models(context: Context) -> tuple[Path, Learned] | None:
-    """The folder of models that stand and may judge this run's reviews, and what they were learned from."""
+def standing_models(context: Context, update: str) -> tuple[Path, Learned] | None:
+    """The folder of models that stand and may be updated so, and what they were learned from."""
     standing, settings = context.standing, context.settings
-    if standing is None or not standing.same_work or not carries(settings):
+    if standing is None or not standing.same_work or settings.train.update != update:
         return None
     file = standing.folder(LEARNED_FILE) / LEARNED_FILE
     if not file.is_file():
@@ -81,7 +85,7 @@ def write_learned(out: Path, learned: Learned) -> None:
 
 def take_over_model(context: Context) -> Mapping[str, Any] | None:
     """Put the model that stands in the place of one that would be learned; None where it may not stay."""
-    kept = kept_models(context)
+    kept = standing_models(context, "keep")
     standing = context.standing
     if kept is None or standing is None:
         return None
@@ -89,14 +93,14 @@ def take_over_model(context: Context) -> Mapping[str, Any] | None:
     if not _knows_all_classes(context, folder):
         return None
     shutil.copytree(folder, context.out, dirs_exist_ok=True)
-    context.carried[LEARNED_FROM] = learned.prepared
-    return {**standing.manifest.counts, "kept_while_reviews_grew": _growth(context, learned)}
+    context.carried.update(carried(standing.manifest) | {LEARNED_FROM: learned.prepared})
+    return {**standing.manifest.counts, "kept_while_reviews_grew": growth(context, learned)}
 
 
 def take_over_folds(context: Context) -> Mapping[str, Any] | None:
     """Judge new reviews by the fold models that stand; None where these must be learned anew."""
-    kept = kept_models(context)
-    if kept is None:
+    kept = standing_models(context, "keep")
+    if kept is None or context.standing is None:
         return None
     from shelfcheck.predict.out_of_fold_added import add_out_of_fold  # noqa: PLC0415 - loads when it runs
 
@@ -105,11 +109,12 @@ def take_over_folds(context: Context) -> Mapping[str, Any] | None:
     if counts is None:
         return None
     write_learned(context.out, learned)
-    context.carried[LEARNED_FROM] = learned.prepared
-    return {**counts, "kept_while_reviews_grew": _growth(context, learned)}
+    context.carried.update(carried(context.standing.manifest) | {LEARNED_FROM: learned.prepared})
+    return {**counts, "kept_while_reviews_grew": growth(context, learned)}
 
 
-def _growth(context: Context, learned: Learned) -> float:
+def growth(context: Context, learned: Learned) -> float:
+    """By what share there are more reviews now than models last began from nothing with."""
     return round(learned_now(context).reviews / learned.reviews - 1, 4)
 
 

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from shelfcheck.checkpoints import Checkpoint
     from shelfcheck.config import Settings
     from shelfcheck.engines.spark import Spark
+    from shelfcheck.models.continuing import Start
     from shelfcheck.progress import Progress
 
 _MOST_ROWS: Final = 1 << 18  # of a task
@@ -54,6 +55,7 @@ def out_of_fold_on_spark(
     progress: Progress,
     *,
     checkpoint: Checkpoint | None = None,
+    start: Start | None = None,
 ) -> dict[str, Any]:
     """Do what `out_of_fold` does, with the scoring on Spark: the same predictions by the same models.
 
@@ -63,6 +65,7 @@ def out_of_fold_on_spark(
         settings: what `out_of_fold` reads, and `spark`.
         progress: told how far it is.
         checkpoint: where folds and epochs that are done are kept.
+        start: as for `out_of_fold`.
 
     Raises:
         NotEnoughDataError: there are fewer than two categories to learn, in all or in a fold.
@@ -82,7 +85,9 @@ def out_of_fold_on_spark(
             def scoring(model_dir: Path, fold: int, fold_of: npt.NDArray[np.int16], file: Path) -> None:
                 _score(spark, encoded, model_dir, fold, fold_of, file, settings.audit.folds, staging)
 
-            return out_of_fold(encoded, out, settings, progress, checkpoint=checkpoint, scoring=scoring)
+            return out_of_fold(
+                encoded, out, settings, progress, checkpoint=checkpoint, scoring=scoring, start=start
+            )
     finally:
         shutil.rmtree(staging, ignore_errors=True)
 

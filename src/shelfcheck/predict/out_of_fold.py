@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -15,6 +16,7 @@ from shelfcheck.models import split
 from shelfcheck.models.base import read_card, write_card
 from shelfcheck.models.blocks import blocks, counted, where
 from shelfcheck.models.calibration import MOST_REVIEWS, Calibration
+from shelfcheck.models.continuing import STATE, Start
 from shelfcheck.models.encoded import NO_PRODUCT, PRODUCTS, Encoded
 from shelfcheck.models.linear import LinearModel
 from shelfcheck.models.train import labels_for, learnable
@@ -65,6 +67,7 @@ def out_of_fold(
     *,
     checkpoint: Checkpoint | None = None,
     scoring: Scoring | None = None,
+    start: Start | None = None,
 ) -> dict[str, Any]:
     """Predict every encoded review by a model that was learned from other products.
 
@@ -80,7 +83,7 @@ def out_of_fold(
     true category, without the allowance for wrong labels that the predictions make),
     `assigned.i16` (category of each review among these, -1 for others), `fold.i8`, `product.u32` and
     `products.parquet` (as `encode` has them), `meta.json` (its categories and shape) and the models
-    `fold-0/`, `fold-1/`, …
+    `fold-0/`, `fold-1/`, …, with their `state.safetensors` where `train.update` is `continue`.
 
     Memory: one model at a time and 16 bytes a review; logits lie on disk until they are written, 4 bytes a
     review and category.
@@ -93,6 +96,7 @@ def out_of_fold(
         checkpoint: where folds and epochs that are done are kept, of these very reviews and settings; lost
             with a killed run when None.
         scoring: scores the reviews of a fold; this process when None.
+        start: what this function wrote of fewer reviews of the same categories; its models go on learning.
 
     Returns:
         Counts for the manifest.
@@ -112,14 +116,17 @@ def out_of_fold(
     fold_of = split.fold(encoded.bucket, folds)
     for fold in range(folds):
         part = PartOf(progress, fold + 1, folds)
-        _learn_fold(encoded, fold, fold_of, categories, kept.part(f"fold-{fold}"), settings, part, scoring)
+        _learn_fold(
+            encoded, fold, fold_of, categories, kept.part(f"fold-{fold}"), settings, part, scoring, start
+        )
     homes = [kept.folder / f"fold-{fold}" for fold in range(folds)]
     labels = labels_for(encoded, categories)
     calibrations = _calibrations(homes, encoded, fold_of, labels, len(categories))
     for fold, (home, calibration) in enumerate(zip(homes, calibrations, strict=True)):
         own = out / f"fold-{fold}"
         own.mkdir(exist_ok=True)
-        shutil.copyfile(home / WEIGHTS, own / WEIGHTS)
+        for name in _stored(home):
+            shutil.copyfile(home / name, own / name)
         write_card(own, read_card(home) | {"calibration": calibration.to_json()})
     hits = _write(encoded, homes, fold_of, calibrations, categories, out=out, progress=progress)
     known = int(counted(labels).sum())
@@ -155,6 +162,7 @@ def _learn_fold(  # noqa: PLR0917 - what a fold is made of
     settings: Settings,
     progress: Progress,
     scoring: Scoring | None,
+    start: Start | None,
 ) -> None:
     """Learn on the other folds and score this one: a model and `logits.f32`, kept when both are whole."""
     if checkpoint.kept(_FOLD) is not None:
@@ -168,6 +176,8 @@ def _learn_fold(  # noqa: PLR0917 - what a fold is made of
         seed=settings.run.seed + fold,
         progress=progress,
         checkpoint=checkpoint,
+        start=None if start is None else replace(start, folder=start.folder / f"fold-{fold}"),
+        keep_state=settings.train.update == "continue",
     )
     model.save(checkpoint.folder)
     if scoring is None:
@@ -181,8 +191,13 @@ def _learn_fold(  # noqa: PLR0917 - what a fold is made of
         progress.finish()
     else:
         scoring(checkpoint.folder, fold, fold_of, checkpoint.folder / _LOGITS)
-    checkpoint.keep(_FOLD, [WEIGHTS, CARD, _LOGITS])
+    checkpoint.keep(_FOLD, [*_stored(checkpoint.folder), CARD, _LOGITS])
     checkpoint.drop("epoch")
+
+
+def _stored(home: Path) -> list[str]:
+    """Files of a fold's model beside its card."""
+    return [name for name in (WEIGHTS, STATE) if (home / name).is_file()]
 
 
 def _logits(home: Path, classes: int) -> npt.NDArray[np.float32]:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from shelfcheck.models import split
 from shelfcheck.models.blocks import blocks, where
+from shelfcheck.models.continuing import STATE
 from shelfcheck.models.encoded import PRODUCTS, Encoded
 from shelfcheck.models.linear import LinearModel
 from shelfcheck.models.train import labels_for, learnable
@@ -91,8 +92,9 @@ def add_out_of_fold(
         own = where(len(known), lambda block, fold=fold: ~known[block] & (fold_of[block] == fold))  # type: ignore[misc]
         rows.append(own)
         home = before / f"fold-{fold}"
-        for name in (WEIGHTS, CARD):
-            link(home / name, out / home.name / name)
+        for name in (WEIGHTS, CARD, STATE):
+            if name != STATE or (home / STATE).is_file():
+                link(home / name, out / home.name / name)
         with (scratch / f"{fold}.f32").open("wb") as sink:
             _score(LinearModel.load(home), encoded, own, sink, settings.run.threads)
         progress.advance(len(own))

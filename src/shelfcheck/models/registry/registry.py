@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, get_args
 
 from shelfcheck.config import LabelName
 from shelfcheck.errors import UsageError, WorkspaceError
+from shelfcheck.models.continuing import STATE
 from shelfcheck.models.registry import history
 from shelfcheck.models.registry.version import VERSION_FILE, Version, copy, files, number, read
 from shelfcheck.models.registry.version import digest as hash_of
@@ -190,7 +191,7 @@ class Registry:
         source = Path(model_dir)
         with self._shelf.locked(), self._shelf.writing("version") as out:
             self._settle()
-            own = copy(source, out, files(source))
+            own = copy(source, out, [name for name in files(source) if name != STATE])
             if _CARD not in own:
                 raise WorkspaceError(f"{source}: no model here. Train one with: shelfcheck train")
             digest = hash_of(own)

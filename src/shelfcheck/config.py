@@ -175,6 +175,13 @@ class LinearSettings(EncodingSettings):
         ge=0,
         description="Reviews of classes with fewer count more: (this / the class's reviews)^½; 0: never.",
     )
+    shards: int = Field(
+        default=1,
+        ge=1,
+        le=10_000,
+        description="Parts of the reviews that are learned apart and averaged after each epoch; on Spark, a "
+        "task each. 1: all at once.",
+    )
 
 
 class TfidfSvmSettings(FieldSettings):

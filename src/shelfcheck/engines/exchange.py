@@ -79,6 +79,25 @@ class Exchange:
             with self._store().open(name) as raw, pa.PythonFile(raw, mode="r") as file:
                 yield file
 
+    @contextmanager
+    def at_hand(self, name: str) -> Iterator[Path]:
+        """A path to read a file from, or to map it; brought from the store for as long as the block lasts."""
+        if self._folder is not None:
+            yield self._folder / name
+            return
+        with tempfile.TemporaryDirectory(prefix="shelfcheck-") as scratch:
+            path = Path(scratch) / name
+            with self._store().open(name) as source, path.open("wb") as sink:
+                shutil.copyfileobj(source, sink, 8 << 20)
+            yield path
+
+    def remove(self, name: str) -> None:
+        """Remove a file that nobody reads any more; a failure to is no failure of the work."""
+        if self._folder is not None:
+            (self._folder / name).unlink(missing_ok=True)
+        else:
+            self._store().delete([name])
+
     def take(self, name: str, target: Path) -> None:
         """Move a file to the driver's disk."""
         if self._folder is not None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 
 from shelfcheck.errors import NotEnoughDataError
+from shelfcheck.models.averaging import Parameters
 from shelfcheck.models.continuing import Accumulators
 from shelfcheck.models.kernels import BLOCK, learn
 from shelfcheck.models.ngram_weights import (
@@ -20,6 +21,7 @@ from shelfcheck.models.ngram_weights import (
     relevances,
     rounded,
 )
+from shelfcheck.models.shards import CHUNK_BLOCKS, Plan, Reviews, Threads, Vocabulary, learn_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
     from shelfcheck.checkpoints import Checkpoint
     from shelfcheck.config import LinearSettings
     from shelfcheck.models.continuing import Start
+    from shelfcheck.models.shards import Employer, Workers
     from shelfcheck.progress import Progress
 
     Ints = npt.NDArray[np.int64]
@@ -36,7 +39,6 @@ if TYPE_CHECKING:
     Order = Callable[[int], Ints]  # epoch -> places of the rows, in the order in which it meets them
 
 _FIRST_SQUARE: Final = 1.0  # AdaGrad's first accumulator: keeps the first steps of a rare n-gram small
-_CHUNK_BLOCKS: Final = 16  # blocks that a thread takes at a time
 _EPOCH: Final = "epoch"  # the piece that is kept
 _LANE: Final = 8  # rows of the matrix are padded to whole vectors of 8 float32
 
@@ -78,6 +80,11 @@ class _State:
     bias: Floats
     bias_squares: Floats
 
+    @property
+    def parameters(self) -> Parameters:
+        """What learning changes."""
+        return Parameters(self.weights, self.squares, self.bias, self.bias_squares)
+
 
 def met_in(
     epoch: int,
@@ -102,7 +109,7 @@ def met_in(
     return np.arange(len(blocks)), rows[places], labels[places]
 
 
-def fit_linear(
+def fit_linear(  # noqa: PLR0915 - one course of events
     indptr: Ints,
     ids: npt.NDArray[np.uint32],
     rows: npt.NDArray[np.uint32],
@@ -117,6 +124,7 @@ def fit_linear(
     checkpoint: Checkpoint | None = None,
     order: Order | None = None,
     start: Start | None = None,
+    employer: Employer | None = None,
 ) -> Fitted:
     """Learn weights from the chosen rows.
 
@@ -135,8 +143,9 @@ def fit_linear(
         seed: of the order of the reviews.
         progress: told the reviews met.
         checkpoint: where the epochs that are done are kept, of these very reviews and settings.
-        order: another order than the shuffled one, for experiments.
+        order: another order than the shuffled one, for experiments, with one shard.
         start: an earlier model to go on from; from nothing when None.
+        employer: makes those who learn in shards; threads of this process when None.
 
     Raises:
         NotEnoughDataError: no n-gram stands in enough reviews.
@@ -164,6 +173,10 @@ def fit_linear(
     class_weights = _class_weights(labels, n_classes, settings.rare_class_reviews)
     random = np.random.default_rng(seed)
     steps = settings.epochs * m
+    workers = _workers(
+        Reviews(indptr, ids, rows, labels), Vocabulary(state.buckets, state.factor, class_weights), employer,
+        n_classes=n_classes, hash_bits=hash_bits, settings=settings, threads=threads, seed=seed,
+    )  # fmt: skip
 
     def rate(done: int) -> float:
         return settings.learning_rate * max(0.0, 1 - done / steps)
@@ -176,7 +189,11 @@ def fit_linear(
             if epoch < len(losses):  # done by the run that was stopped
                 progress.advance(m)
                 continue
-            chunks = [visited[i : i + _CHUNK_BLOCKS] for i in range(0, len(visited), _CHUNK_BLOCKS)]
+            total = 0.0
+            if workers is not None:  # they meet all reviews
+                visited = visited[:0]
+                total = learn_epoch(workers, epoch, state.parameters, progress)
+            chunks = [visited[i : i + CHUNK_BLOCKS] for i in range(0, len(visited), CHUNK_BLOCKS)]
 
             def work(
                 place: int,
@@ -185,7 +202,7 @@ def fit_linear(
                 met: npt.NDArray[np.uint32] = met,
                 classes: npt.NDArray[np.int16] = classes,
             ) -> float:
-                done = epoch * m + place * _CHUNK_BLOCKS * BLOCK
+                done = epoch * m + place * CHUNK_BLOCKS * BLOCK
                 rates = rate(done), rate(done + len(chunks[place]) * BLOCK)
                 turn = 1 + (seed * settings.epochs + epoch) * len(chunks) + place
                 loss: float = learn(
@@ -195,10 +212,9 @@ def fit_linear(
                 )  # fmt: skip
                 return loss
 
-            total = 0.0
             for place, loss in enumerate(pool.map(work, range(len(chunks)))):
                 total += loss
-                progress.advance(min(m, (place + 1) * _CHUNK_BLOCKS * BLOCK) - place * _CHUNK_BLOCKS * BLOCK)
+                progress.advance(min(m, (place + 1) * CHUNK_BLOCKS * BLOCK) - place * CHUNK_BLOCKS * BLOCK)
             losses.append(total / m)
             if checkpoint is not None and checkpoint.due:
                 spent = learning + time.perf_counter() - began
@@ -224,6 +240,33 @@ def fit_linear(
         facts,
         Accumulators(state.squares, state.bias_squares[:n_classes].copy()),
     )
+
+
+def _workers(
+    reviews: Reviews,
+    words: Vocabulary,
+    employer: Employer | None,
+    *,
+    n_classes: int,
+    hash_bits: int,
+    settings: LinearSettings,
+    threads: int,
+    seed: int,
+) -> Workers | None:
+    """Who learns in shards; None where all is learned at once."""
+    if employer is None and settings.shards == 1:
+        return None
+    plan = Plan.of(
+        settings.shards,
+        len(reviews.rows),
+        n_classes=n_classes,
+        hash_bits=hash_bits,
+        epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
+        dropout=settings.dropout,
+        seed=seed,
+    )
+    return Threads(plan, reviews, words, threads) if employer is None else employer(plan, reviews, words)
 
 
 def _begin(

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from shelfcheck.models.encoded import Encoded
     from shelfcheck.models.examples import Examples
     from shelfcheck.models.raw_texts import RawTexts
+    from shelfcheck.models.shards import Employer
     from shelfcheck.progress import Progress
 
     Floats = npt.NDArray[np.float32]
@@ -99,6 +100,7 @@ class LinearModel(Model):
         checkpoint: Checkpoint | None = None,
         start: Start | None = None,
         keep_state: bool = False,
+        employer: Employer | None = None,
     ) -> LinearModel:
         """Learn from encoded reviews.
 
@@ -116,6 +118,7 @@ class LinearModel(Model):
             checkpoint: where the epochs that are done are kept.
             start: an earlier model of the same categories to go on from, for epochs of its own number.
             keep_state: whether learning shall be able to go on from this model.
+            employer: makes those who learn in shards; threads of this process when None.
 
         Raises:
             NotEnoughDataError: fewer than two categories, or no n-gram is frequent enough.
@@ -149,6 +152,7 @@ class LinearModel(Model):
             progress=progress or NullProgress(),
             checkpoint=checkpoint,
             start=start,
+            employer=employer,
         )
         used = settings.model_copy(update=_encoding(encoded))
         state = fitted.accumulators if keep_state else None
@@ -173,20 +177,24 @@ class LinearModel(Model):
         start: Start | None = None,
     ) -> LinearModel:
         """Learn from some reviews, or go on from an earlier model; see `Model.learn`."""
+        from shelfcheck.models.shards_spark import employed  # noqa: PLC0415 - loads Numba
+
         linear, threads = settings.train.linear, settings.run.threads
         encoded = examples.encoded_as(linear, threads, progress)
-        return cls.fit(
-            encoded,
-            rows,
-            examples.categories,
-            linear,
-            threads=threads,
-            seed=settings.run.seed,
-            progress=progress,
-            checkpoint=checkpoint,
-            start=start,
-            keep_state=settings.train.update == "continue",
-        )
+        with employed(settings, encoded, checkpoint) as employer:
+            return cls.fit(
+                encoded,
+                rows,
+                examples.categories,
+                linear,
+                threads=threads,
+                seed=settings.run.seed,
+                progress=progress,
+                checkpoint=checkpoint,
+                start=start,
+                keep_state=settings.train.update == "continue",
+                employer=employer,
+            )
 
     def explain(
         self,

@@ -1,0 +1,78 @@
+"""Learning in shards: Spark and one machine learn the same model, bit for bit."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from review_corpus import reviews, write_prepared
+from shelfcheck.checkpoints import Checkpoint
+from shelfcheck.config import validate
+from shelfcheck.models import shards_spark
+from shelfcheck.models.encode import encode
+from shelfcheck.models.train import train
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytest.importorskip("shelfcheck.engines.spark", reason="needs the extra spark")
+
+SHARDS = 3
+TRAVEL = ["ids", "indptr", "labels", "rows"]
+
+
+def settings_of(spark_settings, engine="duckdb", **spark):
+    return validate(
+        {
+            "run": {"threads": 2, "engine": engine},
+            "audit": {"folds": 2},
+            "train": {"linear": {"hash_bits": 14, "epochs": 3, "shards": SHARDS}},
+            "spark": spark_settings.model_dump() | spark,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory, spark_settings):
+    prepared = write_prepared(reviews(2500), tmp_path_factory.mktemp("prepared"))
+    return encode(prepared, tmp_path_factory.mktemp("encoded"), settings_of(spark_settings)).folder
+
+
+@pytest.fixture(scope="module")
+def one_machine(encoded, tmp_path_factory, spark_settings):
+    folder = tmp_path_factory.mktemp("one")
+    train(encoded, folder, settings_of(spark_settings))
+    return folder
+
+
+@pytest.fixture
+def written(monkeypatch):
+    """Names of the arrays in each file that the driver leaves for tasks."""
+    found, write = {}, shards_spark._write
+
+    def told(exchange, name, arrays):
+        found[name] = list(arrays)
+        return write(exchange, name, arrays)
+
+    monkeypatch.setattr(shards_spark, "_write", told)
+    return found
+
+
+def same(one: Path, other: Path) -> bool:
+    name = "model.safetensors"
+    return (one / name).read_bytes() == (other / name).read_bytes()
+
+
+@pytest.mark.parametrize("exchanged", [False, True], ids=["in place", "through the exchange"])
+def test_spark_learns_what_one_machine_learns(  # noqa: PLR0917 - fixtures
+    encoded, one_machine, spark_settings, tmp_path, written, exchanged
+):
+    exchange = {"exchange": str(tmp_path / "exchange")} if exchanged else {}
+    settings = settings_of(spark_settings, "spark", **exchange)
+    kept = Checkpoint(tmp_path / "kept")
+    train(encoded, tmp_path / "out", settings, checkpoint=kept)
+    assert same(tmp_path / "out", one_machine)
+    assert sorted(written["shard-00000.safetensors"]) == (TRAVEL if exchanged else TRAVEL[-2:])
+    assert len([name for name in written if name.startswith("start-")]) == 3  # epochs
+    assert not list(tmp_path.rglob("shards*"))  # what tasks left one another is gone

@@ -12,8 +12,9 @@ checkpoint until all is done.
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -22,6 +23,7 @@ import pyarrow.compute as pc
 from shelfcheck.checkpoints import Checkpoint
 from shelfcheck.errors import NotEnoughDataError
 from shelfcheck.models import split
+from shelfcheck.models.encode_added import SameKeyError, count_added
 from shelfcheck.models.encode_parts import (
     Layout,
     category_codes,
@@ -49,6 +51,7 @@ from shelfcheck.schema import (
 
 if TYPE_CHECKING:
     from shelfcheck.config import EncodingSettings, Settings, TextSettings
+    from shelfcheck.models.encode_added import Before
     from shelfcheck.progress import Progress
 
 __all__ = ["ROW_SCHEMA", "Encoded", "encode", "encode_table"]
@@ -66,6 +69,7 @@ def encode(
     *,
     spec: EncodingSettings | None = None,
     checkpoint: Checkpoint | None = None,
+    before: Before | None = None,
 ) -> Encoded:
     """Encode prepared reviews.
 
@@ -79,6 +83,8 @@ def encode(
         spec: fields and n-grams; those of `train.linear` when None.
         checkpoint: where unfinished work is kept; it must be of the same reviews and settings. In `out_dir`,
             and lost with a killed run, when None.
+        before: encoded reviews to which others were added; these alone are then read and hashed, where
+            that gives the same to the byte.
 
     Raises:
         NotEnoughDataError: there is no review.
@@ -94,14 +100,16 @@ def encode(
         )
     spec = spec or settings.train.linear
     layout = Layout(spec, settings.text, thread_count(settings.run.threads), total, _PART_ROWS, _SEGMENT_ROWS)
-    own = checkpoint or Checkpoint(out / ".parts")
+    kept = checkpoint or Checkpoint(out / ".parts")
     if checkpoint is None:
-        own.clear()
-    home = own.folder / _OUT
-    (home / ROWS).mkdir(parents=True, exist_ok=True)
+        kept.clear()
+    adding = None if before is None else _adding(layout, before, Path(prepared_dir))
     try:
-        scatter(prepared_dir, own, layout, progress)
-        gathered = gather(own, home, layout, progress)
+        try:
+            own, gathered = _encoded(prepared_dir, kept, adding or layout, progress)
+        except SameKeyError:
+            own, gathered = _encoded(prepared_dir, kept, layout, progress)
+        home = own.folder / _OUT
         code_products(home, total, own.folder / "products")
     finally:
         progress.finish()
@@ -118,8 +126,25 @@ def encode(
         (home / name).replace(out / name)
     (out / META).write_text(json.dumps(meta, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     if checkpoint is None:
-        own.clear()
+        kept.clear()
     return Encoded.open(out)
+
+
+def _adding(layout: Layout, before: Before, prepared_dir: Path) -> Layout | None:
+    """How new reviews are added; None where they and those before are not all there are."""
+    new, old = count_added(prepared_dir, before.added), Encoded.open(before.folder).n_rows
+    return replace(layout, rows=new, earlier=old, before=before) if new + old == layout.rows else None
+
+
+def _encoded(
+    prepared_dir: str | Path, kept: Checkpoint, layout: Layout, progress: Progress
+) -> tuple[Checkpoint, dict[str, Any]]:
+    """Scatter and gather; where the result lies, and what is to be told of it."""
+    own = kept if layout.before is None else kept.part(f"added-{layout.before.folder.name}")
+    home = own.folder / _OUT
+    (home / ROWS).mkdir(parents=True, exist_ok=True)
+    scatter(prepared_dir, own, layout, progress)
+    return own, gather(own, home, layout, progress)
 
 
 def encode_table(table: pa.Table, spec: EncodingSettings, text: TextSettings, threads: int = 0) -> Encoded:

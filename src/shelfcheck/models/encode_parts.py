@@ -8,10 +8,12 @@ lengths of the files, so that a killed run cuts off what came after and goes on.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
@@ -21,6 +23,7 @@ import pyarrow.parquet as pq
 
 from shelfcheck.models import split
 from shelfcheck.models.blocks import blocks
+from shelfcheck.models.encode_added import Earlier, iter_added, part_of
 from shelfcheck.models.encoded import ARRAYS, NO_DAY, ROW_SCHEMA, part_file
 from shelfcheck.models.ngrams import encode_tokens, field_tokens, row_keys
 from shelfcheck.prepare.read import iter_prepared
@@ -37,12 +40,12 @@ from shelfcheck.schema import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     import numpy.typing as npt
 
     from shelfcheck.checkpoints import Checkpoint
     from shelfcheck.config import EncodingSettings, TextSettings
+    from shelfcheck.models.encode_added import Before
     from shelfcheck.progress import Progress
 
 _KEY: Final = "key"
@@ -61,9 +64,11 @@ class Layout:
         spec: fields and n-grams.
         text: how tokens are made.
         threads: worker threads.
-        rows: number of reviews.
+        rows: number of reviews that are read.
         part_rows: rows of a part, about.
         segment_rows: rows of a segment.
+        earlier: reviews that are encoded already, and not read.
+        before: what was encoded, to which they are added; None where all are read.
     """
 
     spec: EncodingSettings
@@ -72,11 +77,18 @@ class Layout:
     rows: int
     part_rows: int
     segment_rows: int
+    before: Before | None = None
+    earlier: int = 0
+
+    @property
+    def all_rows(self) -> int:
+        """Number of reviews of the result."""
+        return self.rows + self.earlier
 
     @property
     def parts(self) -> int:
         """Number of parts."""
-        return -(-self.rows // self.part_rows)
+        return -(-self.all_rows // self.part_rows)
 
     @property
     def segments(self) -> int:
@@ -105,7 +117,11 @@ def scatter(prepared_dir: str | Path, checkpoint: Checkpoint, layout: Layout, pr
     if REVIEW_HEADLINE in layout.spec.fields:
         columns.append(REVIEW_HEADLINE)
     checkpoint.folder.mkdir(parents=True, exist_ok=True)
-    reviews = iter_prepared(prepared_dir, columns, layout.segment_rows, first)
+    if layout.before is None:
+        reviews = iter_prepared(prepared_dir, columns, layout.segment_rows, first)
+    else:
+        added = iter_added(Path(prepared_dir), layout.before.added, columns, layout.segment_rows)
+        reviews = itertools.islice(added, done, None)
     for place, batch in enumerate(reviews, start=done):
         _write_segment(_with_tokens(batch, layout), _segment(checkpoint, place), layout)
         progress.advance(batch.num_rows)
@@ -144,10 +160,9 @@ def _with_tokens(batch: pa.RecordBatch, layout: Layout) -> pa.Table:
 
 def _write_segment(rows: pa.Table, path: Path, layout: Layout) -> None:
     """One batch for each part, an empty one where no row falls into it."""
-    high = rows.column(_KEY).to_numpy() >> np.uint64(32)
-    part = (high * np.uint64(layout.parts)) >> np.uint64(32)
+    part = part_of(rows.column(_KEY).to_numpy(), layout.parts)
     order = np.argsort(part, kind="stable")
-    ends = np.searchsorted(part[order], np.arange(layout.parts + 1, dtype=np.uint64)).tolist()
+    ends = np.searchsorted(part[order], np.arange(layout.parts + 1)).tolist()
     place = int(path.stem.rpartition("-")[2])
     schema = layout.schema.with_metadata({"segment": json.dumps(_described(layout, place))})
     options = pa.ipc.IpcWriteOptions(compression="lz4")
@@ -163,9 +178,14 @@ def _write_segment(rows: pa.Table, path: Path, layout: Layout) -> None:
 
 
 def gather(checkpoint: Checkpoint, home: Path, layout: Layout, progress: Progress) -> dict[str, Any]:
-    """Sort and encode each part and append it to the arrays; returns rows, ids, parts and categories."""
+    """Sort and encode each part and append it to the arrays; returns rows, ids, parts and categories.
+
+    Raises:
+        SameKeyError: reviews cannot be added to those that are encoded.
+    """
+    earlier = None if layout.before is None else Earlier.of(layout.before.folder, layout.parts)
     state = _state(checkpoint, home)
-    progress.start("Encoding", layout.rows)
+    progress.start("Encoding", layout.all_rows)
     progress.advance(sum(state["parts"]))
     codes: dict[str, int] = {name: place for place, name in enumerate(state["names"])}
     parts, n_ids = list(state["parts"]), int(state["ids"])
@@ -186,6 +206,8 @@ def gather(checkpoint: Checkpoint, home: Path, layout: Layout, progress: Progres
                 word_ngrams=spec.word_ngrams,
                 prefixes=spec.prefixes,
             )
+            if earlier is not None:
+                rows, indptr, ids = earlier.merged(part, rows, rows.column(_KEY).to_numpy(), indptr, ids)
             files["indptr"].write((indptr[1:] + n_ids).astype("<i8", copy=False).data)
             files["ids"].write(ids.astype("<u4", copy=False).data)
             files["bucket"].write(rows.column(_BUCKET).to_numpy().astype("<i2").data)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from shelfcheck.config import Settings
+    from shelfcheck.models.encode_added import Before
     from shelfcheck.prepare.earlier import Previous
     from shelfcheck.stages import Context
 
@@ -137,17 +138,33 @@ def graph_predictions(settings: Settings) -> tuple[str, ...]:
 
 
 def run_encode(context: Context) -> Mapping[str, Any]:
-    """N-grams of every review on disk, shuffled."""
+    """N-grams of every review on disk, shuffled; only those of new reviews are made anew."""
     from shelfcheck.models.encode import encode  # noqa: PLC0415
 
+    before = _encoded_before(context)
     encoded = encode(
         context.inputs[PREPARED],
         context.out,
         context.settings,
         context.progress,
         checkpoint=context.checkpoint,
+        before=before,
     )
     return {"reviews": encoded.n_rows, "categories": len(encoded.categories), "n_grams": encoded.n_ids}
+
+
+def _encoded_before(context: Context) -> Before | None:
+    """The encoded reviews that stand, if the run before this one's `prepare` left these very reviews."""
+    from shelfcheck.models.encode_added import Before  # noqa: PLC0415
+    from shelfcheck.prepare.record import read_record  # noqa: PLC0415
+
+    standing = context.standing
+    if standing is None or not standing.same_work or not context.settings.run.incremental:
+        return None
+    record = read_record(context.inputs[PREPARED])
+    if record is None or record.extends[-1:] != (standing.manifest.inputs[PREPARED],):
+        return None
+    return Before(standing.folder(), record.added)
 
 
 def run_train(context: Context) -> Mapping[str, Any]:

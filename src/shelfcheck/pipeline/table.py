@@ -134,6 +134,7 @@ STAGES: Final = (
         settings=("text", *_ENCODING),
         run=run_encode,
         version=5,
+        extends=True,
     ),
     Stage(
         MODEL,

@@ -21,7 +21,8 @@ Examples:
   shelfcheck train --workspace shop
   shelfcheck train --workspace shop --model tfidf_svm --label star_rating
   shelfcheck train --workspace shop --model embedding --preset original
-  shelfcheck train --workspace shop --set train.linear.epochs=10 --threads 1"""
+  shelfcheck train --workspace shop --set train.linear.epochs=10 --threads 1
+  shelfcheck train --workspace shop --engine spark --set train.linear.shards=8"""
 )
 @click.option("--model", type=click.Choice(get_args(ModelName)), help="The model to learn: train.model.")
 @click.option("--label", type=click.Choice(get_args(LabelName)), help="What is predicted: train.label.")
@@ -35,13 +36,20 @@ def train(job: options.Job, *, model: str | None, label: str | None, preset: str
 
     Learns from the prepared reviews of a workspace, leaves some products aside to calibrate and to
     evaluate on, and registers what was learned as a version (see `shelfcheck models`). With
-    --threads 1 the same seed gives the same linear model, bit for bit.
+    --threads 1, or in shards, the same seed gives the same linear model, bit for bit.
     """
     chosen = {"train.model": model, "train.label": label}
     job.overrides.update({key: value for key, value in chosen.items() if value is not None})
     if preset is not None:
         own = model or resolve(job.config, job.overrides, job.workspace).settings.train.model
         job = replace(job, overrides=preset_overrides(own, preset) | job.overrides)
+    if job.overrides.get("run.engine") == "spark":
+        wanted = resolve(job.config, job.overrides, job.workspace).settings.train
+        if wanted.model != "linear" or wanted.linear.shards == 1:
+            raise click.UsageError(
+                "Spark learns the linear model, in shards. Leave --engine out, or add e.g. "
+                "--model linear --set train.linear.shards=8."
+            )
     with job.progress() as progress:
         result = api.train(job.workspace, **job.arguments(progress))
     if job.as_json:

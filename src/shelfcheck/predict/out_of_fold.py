@@ -167,18 +167,22 @@ def _learn_fold(  # noqa: PLR0917 - what a fold is made of
     """Learn on the other folds and score this one: a model and `logits.f32`, kept when both are whole."""
     if checkpoint.kept(_FOLD) is not None:
         return
-    model = LinearModel.fit(
-        encoded,
-        where(len(fold_of), lambda block: fold_of[block] != fold),
-        categories,
-        settings.train.linear,
-        threads=settings.run.threads,
-        seed=settings.run.seed + fold,
-        progress=progress,
-        checkpoint=checkpoint,
-        start=None if start is None else replace(start, folder=start.folder / f"fold-{fold}"),
-        keep_state=settings.train.update == "continue",
-    )
+    from shelfcheck.models.shards_spark import employed  # noqa: PLC0415 - loads Numba
+
+    with employed(settings, encoded, checkpoint) as employer:
+        model = LinearModel.fit(
+            encoded,
+            where(len(fold_of), lambda block: fold_of[block] != fold),
+            categories,
+            settings.train.linear,
+            threads=settings.run.threads,
+            seed=settings.run.seed + fold,
+            progress=progress,
+            checkpoint=checkpoint,
+            start=None if start is None else replace(start, folder=start.folder / f"fold-{fold}"),
+            keep_state=settings.train.update == "continue",
+            employer=employer,
+        )
     model.save(checkpoint.folder)
     if scoring is None:
         rows = where(len(fold_of), lambda block: fold_of[block] == fold)

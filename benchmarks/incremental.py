@@ -3,10 +3,12 @@
     python benchmarks/incremental.py --reviews 1000000
 
 Reviews are generated and sorted by date; those of the last month become one file, the others a file a year.
-A workspace is made of the others (not timed), then the month comes, three times: to a copy of that workspace
-(`adding`), to another with `train.update = keep` (`keeping`), and to a full run on all files in an empty one,
-each a process of its own, in turn. Prepared reviews are compared row by row; findings by how many of the
-first hundred are the same, and by the average precision with which they find what was planted.
+A workspace is made of the others (not timed), then the month comes, four times: to a copy of that workspace
+(`adding`), to others with `train.update = keep` (`keeping`) and `continue` (`continuing`), and to a full run
+on all files in an empty one, each a process of its own, in turn. Prepared reviews are compared row by row;
+findings by how many of the first hundred are the same, and by the average precision with which they find what
+was planted; models by their accuracy on held-out products and of the out-of-fold predictions. What several
+months cost in accuracy on real reviews is for `benchmarks/continuing.py`.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
+import resource
 import shutil
 import statistics
 import subprocess
@@ -31,6 +34,9 @@ from shelfcheck import api
 from shelfcheck.demo import PLANTED, score
 from shelfcheck.prepare import iter_prepared
 from shelfcheck.workspace import Workspace
+
+RUNS = ("adding", "keeping", "continuing", "full")
+UPDATES = {"keeping": "train.update=keep", "continuing": "train.update=continue"}
 
 
 def cut(raw: Path, folder: Path) -> tuple[list[Path], Path]:
@@ -66,7 +72,7 @@ def command(name: str, sources: list[Path], workspace: Path, settings: list[str]
         "--json",
         "--quiet",
     ]
-    started = time.perf_counter()
+    started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(
         [*given, *(f"--set={one}" for one in settings)], capture_output=True, text=True, check=False
     )
@@ -75,7 +81,9 @@ def command(name: str, sources: list[Path], workspace: Path, settings: list[str]
     told = json.loads(done.stdout)
     stages = told["stages"] if name == "run" else [told]
     seconds = {stage["stage"]: 0.0 if stage["fresh"] else stage["seconds"] for stage in stages}
-    return {**seconds, "all, with its start": time.perf_counter() - started}
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return {**seconds, "all, with its start": time.perf_counter() - started, "processor time": spent}
 
 
 def same_rows(one: Path, other: Path) -> bool:
@@ -102,12 +110,22 @@ def told(home: Path) -> dict[str, Any]:
     }
 
 
+def accuracies(home: Path) -> dict[str, Any]:
+    """Of every run: on held-out products, and out of fold."""
+    facts: dict[str, Any] = {}
+    for run in RUNS:
+        for stage in ("evaluation", "out_of_fold"):
+            manifest = Workspace(home / run).manifest(stage)
+            facts[f"{stage}, {run}: accuracy"] = 0.0 if manifest is None else manifest.counts["accuracy"]
+    return facts
+
+
 def compared(home: Path, truth: Path) -> dict[str, Any]:
     """Findings of every run beside those of the full one."""
     facts: dict[str, Any] = {}
     for kind, (_, subject) in PLANTED.items():
         first = {}
-        for run in ("adding", "keeping", "full"):
+        for run in RUNS:
             workspace = Workspace(home / run)
             file = workspace.path(kind, made_by="run") / "findings.parquet"
             prepared = workspace.path("prepared", made_by="run")
@@ -139,20 +157,21 @@ def main() -> None:
         truth = home / "truth.parquet"
         (home / "raw" / "truth.parquet").rename(truth)
         shutil.rmtree(home / "raw")
-        command(name, earlier, home / "before", options.settings)
-        found: dict[str, list[dict[str, Any]]] = {"adding": [], "keeping": [], "full": []}
+        # Its state of learning is there for the run that goes on; the others do not look at it.
+        command(name, earlier, home / "before", [*options.settings, UPDATES["continuing"]])
+        found: dict[str, list[dict[str, Any]]] = {run: [] for run in RUNS}
         if options.only_prepare:
-            del found["keeping"]
+            del found["keeping"], found["continuing"]
         for _ in range(options.repeats):
             for kind, runs in found.items():
                 shutil.rmtree(home / kind, ignore_errors=True)
                 if kind != "full":
                     shutil.copytree(home / "before", home / kind)
-                given = [*options.settings, *(["train.update=keep"] if kind == "keeping" else [])]
+                given = [*options.settings, *([UPDATES[kind]] if kind in UPDATES else [])]
                 runs.append(command(name, [*earlier, added], home / kind, given))
         facts = told(home)
         if not options.only_prepare:
-            facts |= compared(home, truth)
+            facts |= accuracies(home) | compared(home, truth)
     steps = {
         step: {kind: [run[step] for run in runs] for kind, runs in found.items()} for step in found["full"][0]
     }

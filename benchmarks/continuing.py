@@ -3,11 +3,12 @@
     python benchmarks/continuing.py WORKSPACE --end 2015-05-31 --later 2016-12-31
 
 The workspace holds encoded reviews with dates (`shelfcheck train`). Models are learned from the reviews
-up to some month, then the rest up to `--end` comes: the model of before (`kept`), one learned anew, those that
-go on for one to three epochs over all, and one that went on month by month. Products are held out by their id,
-and models calibrated on others, as `train` does it. Printed: accuracy on the held-out products' reviews of the
-earlier months, of those that were added, and of those after; learning steps in epochs over all; processor
-seconds with one thread. Two models learned anew, from two seeds, tell what a difference is worth.
+up to some month, then the rest up to `--end` comes: the model of before (`kept`), one learned anew, those
+that go on for one to three epochs over all, and one that went on month by month. Products are held out by
+their id, and models calibrated on others, as `train` does it. Printed: accuracy on the held-out products'
+reviews of the earlier months, of those that were added, and of those after; learning steps in epochs over
+all; processor seconds with one thread. Two models learned anew, from two seeds, tell what a difference is
+worth.
 """
 
 from __future__ import annotations

@@ -12,11 +12,12 @@ from shelfcheck.config import LinearSettings, validate
 from shelfcheck.errors import NotEnoughDataError, WorkspaceError
 from shelfcheck.models import split
 from shelfcheck.models.base import Model
+from shelfcheck.models.count_kernels import count_classes, count_documents, relevance
 from shelfcheck.models.encode import encode
 from shelfcheck.models.evaluation import Evaluation
 from shelfcheck.models.examples import Examples
 from shelfcheck.models.fitting import _class_weights
-from shelfcheck.models.kernels import count_documents, learn, relevance
+from shelfcheck.models.kernels import learn
 from shelfcheck.models.linear import LinearModel
 from shelfcheck.models.ngrams import term_buckets
 from shelfcheck.models.train import evaluate_held_out, evaluate_rows, fit_calibrated, train
@@ -97,9 +98,11 @@ def test_relevance_worked_by_hand():
     ids = np.array([0, 1, 2, 0, 1 | 5 << 26], np.uint32)
     indptr, rows = np.array([0, 1, 3, 4, 5]), np.arange(4, dtype=np.uint32)
     position, labels = np.array([0, 1, -1], np.int32), np.array([0, 1, 1, 1], np.int16)
-    found = np.full(2, np.nan)
+    found, counts = np.full(2, np.nan), np.zeros((2, 2), np.int32)
     for first, last in ((0, 1), (1, 2)):
-        relevance(indptr, ids, position, rows, labels, first, last, np.array([0.5, 0.5]), found)
+        count_classes(indptr, ids, position, rows, labels, first, last, counts)
+        relevance(counts, np.array([0.5, 0.5]), first, last, found)
+    assert counts.tolist() == [[1, 1], [0, 2]]
     assert found == pytest.approx([0, 5 / 12 * np.log(10 / 12) + 7 / 12 * np.log(14 / 12)], abs=1e-12)
 
 

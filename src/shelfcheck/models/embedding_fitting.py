@@ -13,7 +13,8 @@ from shelfcheck.errors import NotEnoughDataError
 from shelfcheck.models.blocks import blocks
 from shelfcheck.models.embedding_kernels import classify, learn, pool
 from shelfcheck.models.fitting import met_in
-from shelfcheck.models.kernels import BLOCK, MAX_COUNT
+from shelfcheck.models.kernels import BLOCK
+from shelfcheck.models.ngram_kernels import MAX_COUNT
 from shelfcheck.models.ngram_weights import (
     LEAST_RELEVANCE,
     count_weights,

@@ -1,7 +1,7 @@
 """Numba kernels of the `embedding` model: learn, score, pool.
 
-Each takes and fills NumPy arrays and releases the GIL. Encoded n-grams are as in `kernels`: one uint32, the
-low 26 bits a bucket, the high 6 bits the count less one. Vectors are padded with
+Each takes and fills NumPy arrays and releases the GIL. Encoded n-grams are as in `ngram_kernels`:
+one uint32, the low 26 bits a bucket, the high 6 bits the count less one. Vectors are padded with
 zeros to whole lanes of 8 float32, so that the loops over them need no remainder.
 
 Import this module only where a kernel is called: it loads Numba.
@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from shelfcheck.models.kernels import BLOCK, ID_BITS, ID_MASK, _mix
+from shelfcheck.models.kernels import BLOCK
+from shelfcheck.models.lookahead import ask_places, ask_rows, ask_values, look_up
+from shelfcheck.models.ngram_kernels import mix
 
 Array = Any  # Numba's view of a NumPy array; shapes and types stand in the docstrings
 
@@ -79,7 +81,6 @@ def learn(
         The summed loss of the rows, in nats, as met on the way.
     """
     classes, width = output.shape
-    mask = np.uint32(ID_MASK)
     own = output.copy()
     base = output.copy()
     own_bias = bias.copy()
@@ -87,29 +88,38 @@ def learn(
     h = np.zeros(width, np.float32)
     slope = np.zeros(width, np.float32)
     g = np.zeros(classes, np.float32)
-    x = np.empty(1024, np.float32)
-    features = np.empty(1024, np.uint32)
+    flat = vectors.ravel()
+    x, next_x = np.empty(1024, np.float32), np.empty(1024, np.float32)
+    features, next_features = np.empty(1024, np.uint32), np.empty(1024, np.uint32)
     one = np.float32(1)
     n = len(rows)
     loss = 0.0
     since = 0
-    random = _mix(np.uint64(seed)) | np.uint64(1)
+    random = mix(np.uint64(seed)) | np.uint64(1)
     threshold = np.uint64(dropout * 65536)
     end = np.uint32(len(vectors) - 1)
     for b in range(len(blocks)):
         rate = np.float32(rate_first + (rate_last - rate_first) * b / len(blocks))
-        for r in range(blocks[b] * BLOCK, min(n, (blocks[b] + 1) * BLOCK)):
-            begin, stop = indptr[rows[r]], indptr[rows[r] + 1]
-            if stop - begin >= len(x):
-                x = np.empty(2 * (stop - begin), np.float32)
-                features = np.empty(len(x), np.uint32)
-            # Places are looked up first, so that many fetches from memory are under way at a time.
-            known = 0
-            for j in range(begin, stop):
-                p = position[ids[j] & mask]
-                features[known] = np.uint32(p)
-                x[known] = tf[ids[j] >> np.uint32(ID_BITS)]
-                known += p >= 0
+        first, last = blocks[b] * BLOCK, min(n, (blocks[b] + 1) * BLOCK)
+        next_known = 0
+        for r in range(first - 1, last):  # the first turn only looks ahead
+            x, next_x = next_x, x
+            features, next_features = next_features, features
+            known, next_known = next_known, 0
+            if r + 1 < last:
+                begin, stop = indptr[rows[r + 1]], indptr[rows[r + 1] + 1]
+                if stop - begin >= len(next_x):
+                    next_x = np.empty(2 * (stop - begin), np.float32)
+                    next_features = np.empty(len(next_x), np.uint32)
+                next_known = look_up(ids, begin, stop, position, tf, next_features, next_x)
+                ask_rows(next_features, next_known, flat, width)
+                ask_values(next_features, next_known, factor)
+                if adaptive:
+                    ask_values(next_features, next_known, squares)
+            if r + 2 < last:
+                ask_places(ids, indptr[rows[r + 2]], indptr[rows[r + 2] + 1], position)
+            if r < first:
+                continue
             size = 0
             norm = np.float32(0)
             for j in range(known):
@@ -252,21 +262,34 @@ def pool(
         out: float32 (last - first, width), filled.
         known: int32 (last - first), filled with the number of known n-grams.
     """
-    mask = np.uint32(ID_MASK)
     width = vectors.shape[1]
+    flat = vectors.ravel()
     end = np.uint32(len(vectors) - 1)
     h = np.zeros(width, np.float32)
+    longest = 0
     for i in range(first, last):
+        longest = max(longest, indptr[rows[i] + 1] - indptr[rows[i]])
+    features, next_features = np.empty(longest + 1, np.uint32), np.empty(longest + 1, np.uint32)
+    values, next_values = np.empty(longest + 1, np.float32), np.empty(longest + 1, np.float32)
+    next_n = 0
+    for i in range(first - 1, last):  # the first turn only looks ahead
+        features, next_features = next_features, features
+        values, next_values = next_values, values
+        n, next_n = next_n, 0
+        if i + 1 < last:
+            begin, stop = indptr[rows[i + 1]], indptr[rows[i + 1] + 1]
+            next_n = look_up(ids, begin, stop, position, tf, next_features, next_values)
+            ask_rows(next_features, next_n, flat, width)
+            ask_values(next_features, next_n, factor)
+        if i + 2 < last:
+            ask_places(ids, indptr[rows[i + 2]], indptr[rows[i + 2] + 1], position)
+        if i < first:
+            continue
         h[:] = 0
         norm = np.float32(0)
-        n = 0
-        for j in range(indptr[rows[i]], indptr[rows[i] + 1]):
-            p = position[ids[j] & mask]
-            if p < 0:
-                continue
-            f = np.uint32(p)
-            n += 1
-            v = factor[f] * tf[ids[j] >> np.uint32(ID_BITS)]
+        for j in range(n):
+            f = features[j]
+            v = factor[f] * values[j]
             norm += v * v if unit_norm else v
             for k in range(width):
                 h[k] += v * vectors[f, k]

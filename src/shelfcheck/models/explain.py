@@ -60,7 +60,7 @@ def explain_many(
     k: int = 10,
 ) -> list[Explanation]:
     """`explain` for many texts at once; arguments and result are lists of equal length."""
-    from shelfcheck.models.kernels import ID_BITS, ID_MASK  # noqa: PLC0415 - loads Numba
+    from shelfcheck.models.ngram_kernels import ID_BITS, ID_MASK  # noqa: PLC0415 - loads Numba
 
     table = pa.table(
         {REVIEW_HEADLINE: pa.array(headlines, pa.string()), REVIEW_BODY: pa.array(bodies, pa.string())}

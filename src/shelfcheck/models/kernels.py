@@ -1,8 +1,8 @@
-"""Numba kernels of the `linear` model: hash n-grams, count, learn, score.
+"""Numba kernels of the `linear` model: learn, score.
 
-Each takes and fills NumPy arrays and releases the GIL, so that threads work on parts of the rows.
-An encoded n-gram is one uint32: the low 26 bits hold its bucket, the high 6 bits how often it stands in the
-review, less one, at most 63. Encoded rows are read where they lie, memory-mapped; nothing is copied.
+Each takes and fills NumPy arrays and releases the GIL, so that threads work on parts of the rows. Encoded
+rows (`ngram_kernels`) are read where they lie, memory-mapped; nothing is copied. What the next review needs
+is fetched while one is worked on (`lookahead`).
 
 Import this module only where a kernel is called: it loads Numba.
 """
@@ -16,205 +16,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
+from shelfcheck.models.lookahead import ask_places, ask_rows, ask_values, look_up
+from shelfcheck.models.ngram_kernels import mix
+
 Array = Any  # Numba's view of a NumPy array; shapes and types stand in the docstrings
 
-ID_BITS = 26
-ID_MASK = (1 << ID_BITS) - 1
-MAX_COUNT = 64
-PREFIX_BASIS = np.uint64((14695981039346656037 + 7 * 0x9E3779B97F4A7C15) % 2**64)  # no field's
 BLOCK = 256  # rows that stay together when an epoch is shuffled
-PRIOR_REVIEWS = 10.0  # that an n-gram is taken to stand in beside those seen, when its relevance is told
-
-
-@njit(cache=True, nogil=True)
-def _mix(h: Any) -> Any:
-    """Finalise a 64-bit hash (two rounds of xor-shift and multiply, Pelle Evensen's rrmxmx family)."""
-    m = np.uint64(0xD6E8FEB86659FD93)
-    h ^= h >> np.uint64(32)
-    h *= m
-    h ^= h >> np.uint64(32)
-    h *= m
-    return h ^ (h >> np.uint64(32))
-
-
-@njit(cache=True, nogil=True)
-def hash_strings(data: Array, offsets: Array, out: Array) -> None:
-    """Hash strings to well-mixed 64-bit keys.
-
-    Args:
-        data: uint8, the strings' UTF-8 bytes end to end.
-        offsets: int64 (n + 1).
-        out: uint64 (n), filled.
-    """
-    for i in range(len(out)):
-        h = np.uint64(14695981039346656037)
-        for j in range(offsets[i], offsets[i + 1]):
-            h = (h ^ np.uint64(data[j])) * np.uint64(1099511628211)
-        out[i] = _mix(h)
-
-
-@njit(cache=True, nogil=True)
-def _prefix(data: Array, first: int, last: int, letters: int) -> Any:
-    """Key of the first letters of the word at first..last-1, 0 where it has no more than these."""
-    h = PREFIX_BASIS
-    met = 0
-    for i in range(first, last):
-        if data[i] & np.uint8(0xC0) != 0x80:  # not inside a UTF-8 sequence: a letter begins
-            if met == letters:
-                return _mix(h)
-            met += 1
-        h = (h ^ np.uint64(data[i])) * np.uint64(1099511628211)
-    return np.uint64(0)
-
-
-@njit(cache=True, nogil=True)
-def encode_rows(
-    data: Array,
-    offsets: Array,
-    salts: Array,
-    first: int,
-    last: int,
-    bits: int,
-    word_ngrams: int,
-    prefixes: Array,
-    table: int,
-    out: Array,
-    sizes: Array,
-) -> int:
-    """Hash the word n-grams and prefixes of rows first..last, counting repeats within a row.
-
-    Args:
-        data: uint8, all fields' token strings end to end.
-        offsets: int64 (fields, n + 1) into `data`.
-        salts: uint64 (fields), keeps the fields' n-grams apart.
-        first: first row.
-        last: row after the last.
-        bits: log2 of the number of buckets.
-        word_ngrams: most words in an n-gram.
-        prefixes: int64, lengths in letters: of a longer word, its first letters count as a term, too,
-            the same in all fields.
-        table: size of the repeat table, a power of two above twice the n-grams of any row.
-        out: uint32, filled with bucket and count, row after row, in order of first appearance.
-        sizes: int64 (last - first), filled with the n-grams of each row.
-
-    Returns:
-        The number of n-grams written.
-    """
-    keys = np.zeros(table, np.uint32)
-    owner = np.full(table, -1, np.int64)  # row that a slot belongs to: no clearing between rows
-    place = np.zeros(table, np.int64)
-    mask = np.uint32(table - 1)
-    shift = np.uint64(64 - bits)
-    step = np.uint64(0x9E3779B97F4A7C15)
-    full = np.uint32(MAX_COUNT - 1)
-    ending = np.zeros(word_ngrams, np.uint64)  # key of the n-gram of each length that ends at the last word
-    n = 0
-    for row in range(first, last):
-        start = n
-        for field in range(len(salts)):
-            basis = np.uint64(14695981039346656037) + salts[field] * step
-            h = basis
-            words = 0
-            i = offsets[field, row]
-            begin = i  # of the word
-            end = offsets[field, row + 1]
-            while i <= end:
-                c = data[i] if i < end else np.uint8(32)
-                i += 1
-                if c != 32:
-                    if h == basis:
-                        begin = i - 1
-                    h = (h ^ np.uint64(c)) * np.uint64(1099511628211)
-                    continue
-                if h == basis:
-                    continue  # no byte since the last space
-                word = _mix(h)
-                for gram in range(min(words, word_ngrams - 1), 0, -1):
-                    ending[gram] = _mix(ending[gram - 1] * step + word)
-                ending[0] = word
-                words += 1
-                ends = min(words, word_ngrams)
-                for gram in range(ends + len(prefixes)):
-                    if gram < ends:
-                        found = np.uint32(ending[gram] >> shift)
-                    else:
-                        key = _prefix(data, begin, i - 1, prefixes[gram - ends])
-                        if key == 0:
-                            continue
-                        found = np.uint32(key >> shift)
-                    slot = (found * np.uint32(2654435761)) & mask
-                    while owner[slot] == row and keys[slot] != found:
-                        slot = (slot + np.uint32(1)) & mask
-                    if owner[slot] == row:
-                        at = place[slot]
-                        if out[at] >> np.uint32(ID_BITS) < full:
-                            out[at] += np.uint32(1 << ID_BITS)
-                    else:
-                        owner[slot] = row
-                        keys[slot] = found
-                        place[slot] = n
-                        out[n] = found
-                        n += 1
-                h = basis
-        sizes[row - first] = n - start
-    return n
-
-
-@njit(cache=True, nogil=True)
-def count_documents(indptr: Array, ids: Array, rows: Array, df: Array) -> None:
-    """Add to `df` (int32, per bucket) the number of the rows that hold each bucket."""
-    mask = np.uint32(ID_MASK)
-    for i in range(len(rows)):
-        for j in range(indptr[rows[i]], indptr[rows[i] + 1]):
-            df[ids[j] & mask] += 1
-
-
-@njit(cache=True, nogil=True)
-def relevance(
-    indptr: Array,
-    ids: Array,
-    position: Array,
-    rows: Array,
-    labels: Array,
-    first: int,
-    last: int,
-    prior: Array,
-    out: Array,
-) -> None:
-    """How much an n-gram tells about the category, for features first..last-1.
-
-    The Kullback-Leibler divergence, in nats, of the shares of the categories among the reviews that hold
-    the n-gram from their shares among all reviews. `PRIOR_REVIEWS` reviews with the usual shares are
-    counted in, so that an n-gram that few reviews hold tells little.
-
-    Args:
-        indptr: int64 (n + 1).
-        ids: uint32 (nnz), buckets with counts.
-        position: int32 (buckets), feature of each bucket, -1 where it is none.
-        rows: uint32 (m), the rows to read.
-        labels: int16 (m), their classes, 0..classes-1.
-        first: first feature.
-        last: feature after the last.
-        prior: float64 (classes), shares among all reviews, all > 0.
-        out: float64 (features), filled at first..last-1.
-    """
-    mask = np.uint32(ID_MASK)
-    classes = len(prior)
-    counts = np.zeros((last - first, classes), np.int32)
-    for i in range(len(rows)):
-        for j in range(indptr[rows[i]], indptr[rows[i] + 1]):
-            feature = position[ids[j] & mask]
-            if first <= feature < last:
-                counts[feature - first, labels[i]] += 1
-    for f in range(last - first):
-        total = PRIOR_REVIEWS
-        for k in range(classes):
-            total += counts[f, k]
-        told = 0.0
-        for k in range(classes):
-            share = (counts[f, k] + PRIOR_REVIEWS * prior[k]) / total
-            told += share * np.log(share / prior[k])
-        out[first + f] = told
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -268,30 +75,37 @@ def learn(
         The summed loss of the rows, in nats, as met on the way.
     """
     width = weights.shape[1]
-    mask = np.uint32(ID_MASK)
     z = np.zeros(width, np.float32)
     g = np.zeros(width, np.float32)
-    x = np.empty(1024, np.float32)
-    features = np.empty(1024, np.uint32)
+    flat = weights.ravel()
+    x, next_x = np.empty(1024, np.float32), np.empty(1024, np.float32)
+    features, next_features = np.empty(1024, np.uint32), np.empty(1024, np.uint32)
     one = np.float32(1)
     n = len(rows)
     loss = 0.0
-    random = _mix(np.uint64(seed)) | np.uint64(1)
+    random = mix(np.uint64(seed)) | np.uint64(1)
     threshold = np.uint64(dropout * 65536)
     for b in range(len(blocks)):
         rate = np.float32(rate_first + (rate_last - rate_first) * b / len(blocks))
-        for r in range(blocks[b] * BLOCK, min(n, (blocks[b] + 1) * BLOCK)):
-            begin, end = indptr[rows[r]], indptr[rows[r] + 1]
-            if end - begin >= len(x):
-                x = np.empty(2 * (end - begin), np.float32)
-                features = np.empty(len(x), np.uint32)
-            # Places are looked up first, so that many fetches from memory are under way at a time.
-            known = 0
-            for j in range(begin, end):
-                p = position[ids[j] & mask]
-                features[known] = np.uint32(p)
-                x[known] = tf[ids[j] >> np.uint32(ID_BITS)]
-                known += p >= 0
+        first, last = blocks[b] * BLOCK, min(n, (blocks[b] + 1) * BLOCK)
+        next_known = 0
+        for r in range(first - 1, last):  # the first turn only looks ahead
+            x, next_x = next_x, x
+            features, next_features = next_features, features
+            known, next_known = next_known, 0
+            if r + 1 < last:
+                begin, end = indptr[rows[r + 1]], indptr[rows[r + 1] + 1]
+                if end - begin >= len(next_x):
+                    next_x = np.empty(2 * (end - begin), np.float32)
+                    next_features = np.empty(len(next_x), np.uint32)
+                next_known = look_up(ids, begin, end, position, tf, next_features, next_x)
+                ask_rows(next_features, next_known, flat, width)
+                ask_values(next_features, next_known, squares)
+                ask_values(next_features, next_known, idf)
+            if r + 2 < last:
+                ask_places(ids, indptr[rows[r + 2]], indptr[rows[r + 2] + 1], position)
+            if r < first:
+                continue
             size = 0
             norm = np.float32(0)
             for j in range(known):
@@ -379,22 +193,28 @@ def score(
         logits: float32 (m, classes), rows first..last filled.
         known: int32 (m), rows first..last filled with the number of known n-grams.
     """
-    mask = np.uint32(ID_MASK)
     width = weights.shape[1]
+    flat = weights.ravel()
     z = np.zeros(width, np.float32)
     longest = 0
     for i in range(first, last):
         longest = max(longest, indptr[rows[i] + 1] - indptr[rows[i]])
-    features = np.empty(longest + 1, np.int32)
-    values = np.empty(longest + 1, np.float32)
-    for i in range(first, last):
-        # Places are looked up first and weights fetched after: so many fetches from memory are under way at
-        # a time, and the time of a review falls by a third.
-        n = 0
-        for j in range(indptr[rows[i]], indptr[rows[i] + 1]):
-            features[n] = position[ids[j] & mask]
-            values[n] = tf[ids[j] >> np.uint32(ID_BITS)]
-            n += features[n] >= 0
+    features, next_features = np.empty(longest + 1, np.uint32), np.empty(longest + 1, np.uint32)
+    values, next_values = np.empty(longest + 1, np.float32), np.empty(longest + 1, np.float32)
+    next_n = 0
+    for i in range(first - 1, last):  # the first turn only looks ahead
+        features, next_features = next_features, features
+        values, next_values = next_values, values
+        n, next_n = next_n, 0
+        if i + 1 < last:
+            begin, end = indptr[rows[i + 1]], indptr[rows[i + 1] + 1]
+            next_n = look_up(ids, begin, end, position, tf, next_features, next_values)
+            ask_rows(next_features, next_n, flat, width)
+            ask_values(next_features, next_n, idf)
+        if i + 2 < last:
+            ask_places(ids, indptr[rows[i + 2]], indptr[rows[i + 2] + 1], position)
+        if i < first:
+            continue
         norm = np.float32(0)
         for j in range(n):
             values[j] *= idf[features[j]]

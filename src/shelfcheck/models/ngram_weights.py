@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from shelfcheck.models.kernels import MAX_COUNT, count_documents, relevance
+from shelfcheck.models.count_kernels import count_classes, count_documents, relevance
+from shelfcheck.models.ngram_kernels import MAX_COUNT
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 LEAST_RELEVANCE: Final = 0.05  # nats; what is added, so that no n-gram is without any weight
 _COUNT_THREADS: Final = 4  # each counts into its own table
+_COUNTS: Final = 2  # such tables of n-grams by class: no more than learning needs after
 
 
 def count_weights() -> Floats:
@@ -50,9 +52,9 @@ def relevances(
     shares: npt.NDArray[np.floating[Any]],
     threads: int,
 ) -> npt.NDArray[np.float64]:
-    """How much each n-gram tells about the category, in nats; each thread does some of the n-grams.
+    """How much each n-gram tells about the category, in nats; the same for any number of threads.
 
-    Memory: 4 bytes for each class of an n-gram.
+    Memory: with one thread 4 bytes for each class of an n-gram, with more 8.
 
     Args:
         indptr: int64 (n + 1).
@@ -65,15 +67,29 @@ def relevances(
         threads: worker threads.
     """
     told = np.empty(len(frequency))
+    parts = min(threads, _COUNTS)
     upto = np.cumsum(frequency, dtype=np.int64)
     # The frequent come first: cut where the reviews to count, not the n-grams, are shared evenly.
-    inner = np.searchsorted(upto, np.linspace(0, upto[-1], threads + 1)[1:-1])
+    inner = np.searchsorted(upto, np.linspace(0, upto[-1], threads // parts + 1)[1:-1])
+    ranges = list(itertools.pairwise([0, *inner.tolist(), len(told)]))
+    counts = [np.zeros((len(told), len(shares)), np.int32) for _ in range(parts)]
+    shared = zip(np.array_split(rows, parts), np.array_split(labels, parts), counts, strict=True)
     with ThreadPoolExecutor(threads) as pool:
-        work = [
-            pool.submit(relevance, indptr, ids, position, rows, labels, first, last, shares, told)
-            for first, last in itertools.pairwise([0, *inner.tolist(), len(told)])
+        counting = [
+            pool.submit(count_classes, indptr, ids, position, some, classes, first, last, table)
+            for some, classes, table in shared
+            for first, last in ranges
         ]
-        for one in work:
+        for one in counting:
+            one.result()
+        for table in counts[1:]:
+            counts[0] += table
+        places = np.linspace(0, len(told), threads + 1).astype(np.int64).tolist()
+        telling = [
+            pool.submit(relevance, counts[0], shares, first, last, told)
+            for first, last in itertools.pairwise(places)
+        ]
+        for one in telling:
             one.result()
     return told
 

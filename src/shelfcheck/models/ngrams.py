@@ -86,7 +86,7 @@ def encode_tokens(
     Returns:
         indptr, int64 (n + 1), and ids, uint32 (nnz): bucket in the low 26 bits, count - 1 in the high 6.
     """
-    from shelfcheck.models.kernels import encode_rows  # noqa: PLC0415 - loads Numba
+    from shelfcheck.models.ngram_kernels import encode_rows  # noqa: PLC0415 - loads Numba
 
     n = len(columns[0])
     data, offsets = _joined(columns)
@@ -124,7 +124,7 @@ def field_salts(fields: Sequence[str]) -> npt.NDArray[np.uint64]:
 
 def row_keys(identifiers: pa.Array) -> npt.NDArray[np.uint64]:
     """Well-mixed 64-bit keys of strings; rows sorted by them are shuffled, whatever their order was. (n,)."""
-    from shelfcheck.models.kernels import hash_strings  # noqa: PLC0415 - loads Numba
+    from shelfcheck.models.ngram_kernels import hash_strings  # noqa: PLC0415 - loads Numba
 
     data, offsets = _joined([identifiers])
     keys = np.empty(len(identifiers), np.uint64)
@@ -153,7 +153,7 @@ def term_buckets(names: Sequence[str], field: str, bits: int) -> npt.NDArray[np.
         field: the field they stand in.
         bits: log2 of the number of buckets.
     """
-    from shelfcheck.models.kernels import ID_MASK  # noqa: PLC0415 - loads Numba
+    from shelfcheck.models.ngram_kernels import ID_MASK  # noqa: PLC0415 - loads Numba
 
     longest = max((name.count(" ") + 1 for name in names), default=1)
     found = np.empty(len(names), np.uint32)

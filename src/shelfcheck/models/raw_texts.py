@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import njit
 
-from shelfcheck.models.kernels import encode_rows, score
+from shelfcheck.models.kernels import score
+from shelfcheck.models.ngram_kernels import encode_rows
 from shelfcheck.models.ngram_weights import count_weights
 from shelfcheck.models.ngrams import field_salts
 from shelfcheck.schema import REVIEW_BODY

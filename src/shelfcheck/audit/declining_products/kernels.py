@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from shelfcheck.models.kernels import ID_MASK
+from shelfcheck.models.ngram_kernels import ID_MASK
 
 Array = Any  # Numba's view of a NumPy array; shapes and types stand in the docstrings
 

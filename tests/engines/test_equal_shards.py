@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
 import pytest
 
 from review_corpus import reviews, write_prepared
@@ -12,6 +13,9 @@ from shelfcheck.config import validate
 from shelfcheck.models import shards_spark
 from shelfcheck.models.encode import encode
 from shelfcheck.models.train import train
+from shelfcheck.predict.folds_spark import out_of_fold_on_spark
+from shelfcheck.predict.out_of_fold import out_of_fold
+from shelfcheck.progress import NullProgress
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,3 +80,51 @@ def test_spark_learns_what_one_machine_learns(  # noqa: PLR0917 - fixtures
     assert sorted(written["shard-00000.safetensors"]) == (TRAVEL if exchanged else TRAVEL[-2:])
     assert len([name for name in written if name.startswith("start-")]) == 3  # epochs
     assert not list(tmp_path.rglob("shards*"))  # what tasks left one another is gone
+
+
+def test_it_goes_on_where_it_was_stopped(encoded, one_machine, spark_settings, tmp_path, monkeypatch):
+    settings = settings_of(spark_settings, "spark")
+    kept = Checkpoint(tmp_path / "kept", seconds=0)
+    epoch, begun = shards_spark.SparkWorkers.epoch, []
+
+    def stops(workers, number, start, progress):
+        begun.append(number)
+        if begun == [0, 1]:
+            raise KeyboardInterrupt
+        return epoch(workers, number, start, progress)
+
+    monkeypatch.setattr(shards_spark.SparkWorkers, "epoch", stops)
+    with pytest.raises(KeyboardInterrupt):
+        train(encoded, tmp_path / "out", settings, checkpoint=kept)
+    assert not (kept.folder / "shards").exists()
+    train(encoded, tmp_path / "out", settings, checkpoint=kept)
+    assert begun == [0, 1, 1, 2]
+    assert same(tmp_path / "out", one_machine)
+
+
+def test_a_task_that_runs_again_changes_nothing(encoded, one_machine, spark_settings, tmp_path, monkeypatch):
+    """Every shard is learned twice, as after a failure or by speculation; the later file counts."""
+    run = shards_spark.SparkWorkers._work
+
+    def twice(workers, number, begun):
+        work = run(workers, number, begun)
+
+        def again(shard):
+            list(work(shard))
+            yield from work(shard)
+
+        return again
+
+    monkeypatch.setattr(shards_spark.SparkWorkers, "_work", twice)
+    train(encoded, tmp_path / "out", settings_of(spark_settings, "spark"))
+    assert same(tmp_path / "out", one_machine)
+
+
+def test_folds(encoded, spark_settings, tmp_path):
+    out_of_fold(encoded, tmp_path / "one", settings_of(spark_settings))
+    out_of_fold_on_spark(encoded, tmp_path / "many", settings_of(spark_settings, "spark"), NullProgress())
+    for fold in range(2):
+        assert same(tmp_path / "one" / f"fold-{fold}", tmp_path / "many" / f"fold-{fold}")
+    one, many = (pq.read_table(tmp_path / name / "predictions.parquet") for name in ("one", "many"))
+    assert many.equals(one)
+    assert not list(tmp_path.rglob("shards"))

@@ -28,7 +28,7 @@ from shelfcheck.models.encoded import Encoded
 from shelfcheck.models.shards import Learned, Reviews, Vocabulary, learn_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy.typing as npt
 
@@ -127,9 +127,29 @@ class SparkWorkers:
 
     def epoch(self, number: int, start: Parameters, progress: Progress) -> Iterator[Learned]:
         """See `Workers`."""
-        exchange, plan, folder = self._exchange, self._plan, self._folder
+        exchange, plan = self._exchange, self._plan
         begun = f"start-{number}-{uuid.uuid4().hex[:8]}.safetensors"
         self.sent.append(_write(exchange, begun, start._asdict()))
+        frame = self._spark.each(plan.shards, self._work(number, begun), _REPORT)
+        told = self._spark.collect(frame, f"Epoch {number + 1} of {plan.epochs}", plan.shards)
+        reports = told.sort_by("shard").to_pylist()
+        self.returned.append(sum(report["bytes"] for report in reports))
+        for report in reports:
+            with exchange.at_hand(report["file"]) as path:
+                yield Learned(Change(**mapped(path)), report["loss"])
+            exchange.remove(report["file"])
+            part = plan.rows_of(report["shard"])
+            progress.advance(part.stop - part.start)
+        exchange.remove(begun)
+
+    def _work(self, number: int, begun: str) -> Callable[[int], Iterator[pa.RecordBatch]]:
+        """What a task does: a function of plain values, without this object.
+
+        Args:
+            number: of the epoch.
+            begun: the file of the parameters that it starts from.
+        """
+        exchange, plan, folder = self._exchange, self._plan, self._folder
 
         def work(shard: int) -> Iterator[pa.RecordBatch]:
             exchange.begin()
@@ -160,17 +180,7 @@ class SparkWorkers:
                 schema=_REPORT,
             )
 
-        label = f"Epoch {number + 1} of {plan.epochs}"
-        told = self._spark.collect(self._spark.each(plan.shards, work, _REPORT), label, plan.shards)
-        reports = told.sort_by("shard").to_pylist()
-        self.returned.append(sum(report["bytes"] for report in reports))
-        for report in reports:
-            with exchange.at_hand(report["file"]) as path:
-                yield Learned(Change(**mapped(path)), report["loss"])
-            exchange.remove(report["file"])
-            part = plan.rows_of(report["shard"])
-            progress.advance(part.stop - part.start)
-        exchange.remove(begun)
+        return work
 
 
 def mapped(path: Path) -> dict[str, npt.NDArray[Any]]:

@@ -41,8 +41,8 @@ def copy(start):
     return Parameters(*(values.copy() for values in start))
 
 
-def averaged(start, changes, rule, growth="sum"):
-    average = Average(copy(start), rule, growth)
+def averaged(start, changes, rule, growth="sum", stretch=0.0):
+    average = Average(copy(start), rule, growth, stretch)
     for one in changes:
         average.add(one)
     return average.finish()
@@ -66,6 +66,9 @@ def test_by_hand():
         assert (found.bias.tolist(), found.bias_squares.tolist()) == ([3], [4])
     assert averaged(start, changes, "growth", "mean").squares.tolist() == [2, 3, 1]
     assert averaged(start, changes, "growth", "mean").bias_squares.tolist() == [2]
+    # The second n-gram grew by 3 and 1: as if by 1.6 learners alike, so that it moves 1.6 ** .5 times as far.
+    stretched = averaged(start, changes, "growth", stretch=0.5).weights[:, 0]
+    assert np.allclose(stretched, [3, 1 + 3 * 1.6**0.5, 1])
 
 
 @RULES

@@ -1,8 +1,10 @@
 """What several learners bring back from an epoch becomes one set of parameters; knows nothing of Spark.
 
 Each learner starts from the same parameters, meets reviews of its own, and tells what it changed: the rows of
-n-grams that it met, and no others. An n-gram's row is averaged over the learners that met it (`Rule`);
-AdaGrad's accumulators grow by the sum of what they grew by, as one learner's would have.
+n-grams that it met, and no others. An n-gram's row is averaged over the learners that met it, weighed by how
+much its AdaGrad accumulator grew at each (`Rule`). The accumulator grows by the mean of these (`Growth`): the
+average has moved as far as one learner, not as all of them, and its next steps are to be as large. And it is
+taken somewhat farther than the average goes (`STRETCH`): learners that each met fewer reviews moved less far.
 
 Parameter averaging: McDonald, Hall, Mann, NAACL 2010 (iterative parameter mixing); Zinkevich et al., NIPS
 2010.
@@ -29,7 +31,11 @@ Growth = Literal["sum", "mean"]
 """How accumulators grow: by the sum of the learners' growths, or by their mean among those that met it."""
 
 RULE: Final[Rule] = "growth"
-GROWTH: Final[Growth] = "sum"
+GROWTH: Final[Growth] = "mean"
+STRETCH: Final = 0.25
+"""The move of an n-gram's row is longer than the average by the effective number of its learners,
+(Σ growth)² / Σ growth² (Kish 1965), to this power; 0 is the average, by `growth` alone."""
+
 _BLOCK: Final = 1 << 16  # rows that are worked on at a time
 
 
@@ -73,21 +79,25 @@ class Average:
     Sums are made in the order in which changes are added: the same order gives the same bits. One learner's
     change alone becomes the parameters as it is, bit for bit.
 
-    Memory: as much as the parameters, and 12 bytes a feature.
+    Memory: as much as the parameters, and 16 bytes a feature.
 
     Args:
         start: the parameters that every learner started from; `finish` changes them.
         rule: how rows are averaged.
         growth: how accumulators grow.
+        stretch: power of the effective number of learners by which a row moves farther; 0 for none.
     """
 
-    def __init__(self, start: Parameters, rule: Rule = RULE, growth: Growth = GROWTH) -> None:
-        self._start, self._rule, self._growth = start, rule, growth
+    def __init__(
+        self, start: Parameters, rule: Rule = RULE, growth: Growth = GROWTH, stretch: float = STRETCH
+    ) -> None:
+        self._start, self._rule, self._growth, self._stretch = start, rule, growth, stretch
         features = len(start.squares)
         self._learners = 0
         self._moved = np.zeros_like(start.weights)
         self._shares = np.zeros(features, np.float32)  # what the moves were weighed with, summed
         self._grown = np.zeros(features, np.float32)
+        self._grown_squared = np.zeros(features, np.float32)
         self._met = np.zeros(features, np.int32)
         self._bias = np.zeros_like(start.bias)
         self._bias_grown = np.zeros_like(start.bias_squares)
@@ -106,13 +116,14 @@ class Average:
                 self._shares[rows] += grown
             self._moved[rows] += moved
             self._grown[rows] += grown
+            self._grown_squared[rows] += grown * grown
             self._met[rows] += 1
         self._bias += change.bias - self._start.bias
         self._bias_grown += change.bias_squares - self._start.bias_squares
 
     def finish(self) -> Parameters:
         """Change the parameters that all started from to the average, and give them back."""
-        start, learners = self._start, self._learners
+        start = self._start
         if self._only is not None:  # a mean of one, without its rounding
             only = self._only
             start.weights[only.features] = only.weights
@@ -122,16 +133,19 @@ class Average:
             return start
         for block in blocks(len(start.squares), _BLOCK):
             met = self._met[block]
-            shares = {"all": np.full(len(met), learners), "met": met, "growth": self._shares[block]}[
+            shares = {"all": np.full(len(met), self._learners), "met": met, "growth": self._shares[block]}[
                 self._rule
             ]
-            known = met > 0
-            safe = np.where(known & (shares > 0), shares, 1).astype(np.float32)
-            start.weights[block] += self._moved[block] / safe[:, None]
-            grown = self._grown[block]
+            safe = np.where((met > 0) & (shares > 0), shares, 1).astype(np.float32)
+            moved = self._moved[block] / safe[:, None]
+            grown, squared = self._grown[block], self._grown_squared[block]
+            if self._stretch:
+                learners = grown * grown / np.where(squared > 0, squared, 1)
+                moved *= (np.maximum(learners, 1) ** np.float32(self._stretch))[:, None]
+            start.weights[block] += moved
             start.squares[block] += grown if self._growth == "sum" else grown / np.maximum(met, 1)
-        if learners:
-            start.bias[:] += self._bias / np.float32(learners)
+        if self._learners:
+            start.bias[:] += self._bias / np.float32(self._learners)
             grown = self._bias_grown
-            start.bias_squares[:] += grown if self._growth == "sum" else grown / np.float32(learners)
+            start.bias_squares[:] += grown if self._growth == "sum" else grown / np.float32(self._learners)
         return start

@@ -36,7 +36,12 @@ from shelfcheck.prepare import iter_prepared
 from shelfcheck.workspace import Workspace
 
 RUNS = ("adding", "keeping", "continuing", "full")
-UPDATES = {"keeping": "train.update=keep", "continuing": "train.update=continue"}
+UPDATES = {
+    "adding": "train.update=retrain",
+    "keeping": "train.update=keep",
+    "continuing": "train.update=continue",
+    "full": "train.update=retrain",
+}
 
 
 def cut(raw: Path, folder: Path) -> tuple[list[Path], Path]:
@@ -157,7 +162,8 @@ def main() -> None:
         truth = home / "truth.parquet"
         (home / "raw" / "truth.parquet").rename(truth)
         shutil.rmtree(home / "raw")
-        # Its state of learning is there for the run that goes on; the others do not look at it.
+        # Its state of learning is there for the run that goes on; the others do not look at it. A workspace
+        # remembers its settings, so each run names its own.
         command(name, earlier, home / "before", [*options.settings, UPDATES["continuing"]])
         found: dict[str, list[dict[str, Any]]] = {run: [] for run in RUNS}
         if options.only_prepare:
@@ -167,7 +173,7 @@ def main() -> None:
                 shutil.rmtree(home / kind, ignore_errors=True)
                 if kind != "full":
                     shutil.copytree(home / "before", home / kind)
-                given = [*options.settings, *([UPDATES[kind]] if kind in UPDATES else [])]
+                given = [*options.settings, UPDATES[kind]]
                 runs.append(command(name, [*earlier, added], home / kind, given))
         facts = told(home)
         if not options.only_prepare:

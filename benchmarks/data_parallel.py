@@ -8,8 +8,8 @@ WORKSPACE holds encoded reviews (`shelfcheck train` makes them). Shards are lear
 code that Spark's tasks run; `--spark` learns each number of shards on Spark besides, and says whether the
 model is the same to the bit. Prints a Markdown table: accuracy, macro F1 and log loss on held-out products
 (or on those that the model is calibrated on, to choose by), the points behind one shard with the same seed,
-the MB of changes that come back in an epoch, the same as a share of all shards sending all parameters, and
-processor seconds of the whole, which beside other work say little.
+the MB of changes that come back in an epoch (MB), these as a share of all shards sending all parameters as
+often, and processor seconds of the whole, which beside other work say little.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import platform
 import subprocess
 import time
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from unittest.mock import patch
@@ -44,16 +45,16 @@ if TYPE_CHECKING:
 BEST = f"{RULE}:{GROWTH}:{STRETCH}"
 travelled: list[
     tuple[int, int]
-] = []  # of each epoch: bytes of changes, bytes of all parameters for all shards
+] = []  # of each step: bytes of changes, bytes of all parameters for all shards
 
 
 class Counted(shards.Threads):
     """Workers in this process that count what would travel."""
 
-    def epoch(self, number: int, start: shards.Parameters, progress: object) -> Iterator[shards.Learned]:
+    def step(self, number: int, start: shards.Parameters, progress: object) -> Iterator[shards.Learned]:
         """Learn, and count."""
         back, shards_done = 0, 0
-        for learned in super().epoch(number, start, progress):
+        for learned in super().step(number, start, progress):
             back += sum(values.nbytes for values in learned.change)
             shards_done += 1
             yield learned
@@ -71,11 +72,11 @@ class Row(NamedTuple):
     seconds: float
 
 
-def learned(
-    examples: Examples, options: argparse.Namespace, n: int, rule: str, seed: int
+def learned(  # noqa: PLR0917 - what varies
+    examples: Examples, options: argparse.Namespace, n: int, rule: str, averages: int, seed: int
 ) -> tuple[LinearModel, Row]:
     """Learn in shards by a rule, and judge."""
-    settings = settings_for(options, n, seed)
+    settings = settings_for(options, n, averages, seed)
     weighed, growth, stretch = rule.split(":")
     travelled.clear()
     started = time.process_time()
@@ -88,7 +89,7 @@ def learned(
         model = fit_calibrated(examples, settings, examples.encoded.bucket)
     seconds = time.process_time() - started
     found = judge(model, *judged(examples, settings, options.on), options.threads)[0]
-    back, dense = (np.mean([one[i] for one in travelled] or [0]) for i in (0, 1))
+    back, dense = (sum(one[i] for one in travelled) / settings.train.linear.epochs for i in (0, 1))
     return model, Row(
         found.accuracy, found.macro.f1, found.nll, back / 1e6, back / dense if dense else 0.0, seconds
     )
@@ -102,19 +103,24 @@ def judged(examples: Examples, settings: Settings, on: str) -> tuple[Examples, n
     return Examples(given.encoded), where(len(chosen), lambda block: chosen[block])
 
 
-def settings_for(options: argparse.Namespace, n: int, seed: int, **more: object) -> Settings:
+def settings_for(options: argparse.Namespace, n: int, averages: int, seed: int, **more: object) -> Settings:
     """Everything but the shards as it is by default."""
-    told = {"run": {"threads": options.threads, "seed": seed}, "train": {"linear": {"shards": n}}}
+    told = {
+        "run": {"threads": options.threads, "seed": seed},
+        "train": {"linear": {"shards": n, "averages": averages}},
+    }
     if options.epochs:
         told["train"]["linear"]["epochs"] = options.epochs
     told["run"] |= more.pop("run", {})
     return validate(told | more)
 
 
-def on_spark(examples: Examples, options: argparse.Namespace, n: int, model: LinearModel) -> str:
+def on_spark(
+    examples: Examples, options: argparse.Namespace, n: int, averages: int, model: LinearModel
+) -> str:
     """Learn the same on Spark; what there is to tell."""
     spark = {"master": options.spark, "memory": "1g"}
-    settings = settings_for(options, n, options.seeds[0], run={"engine": "spark"}, spark=spark)
+    settings = settings_for(options, n, averages, options.seeds[0], run={"engine": "spark"}, spark=spark)
     made: list[shards_spark.SparkWorkers] = []
     begin = shards_spark.SparkWorkers.__init__
 
@@ -125,14 +131,15 @@ def on_spark(examples: Examples, options: argparse.Namespace, n: int, model: Lin
     with patch.object(shards_spark.SparkWorkers, "__init__", kept):
         other = fit_calibrated(examples, settings, examples.encoded.bucket)
     same = np.array_equal(other.weights, model.weights) and np.array_equal(other.bias, model.bias)
-    sent, back = made[0].sent[0] / 1e6, np.mean(made[0].returned) / 1e6
+    epochs = 1e6 * settings.train.linear.epochs
+    sent, back = sum(made[0].sent) / epochs, sum(made[0].returned) / epochs
     return (
         f"{n} shards on {options.spark}: {'the same model, bit for bit' if same else 'ANOTHER MODEL'}; an "
         f"epoch writes {sent:.1f} MB of parameters and {back:.1f} MB of changes."
     )
 
 
-def table(rows: dict[tuple[str, int], list[Row]], base: list[Row], options: argparse.Namespace) -> str:
+def table(rows: dict[tuple[str, int, int], list[Row]], base: list[Row], options: argparse.Namespace) -> str:
     """The Markdown table."""
     head = (
         f"On {options.on} products; seeds {', '.join(map(str, options.seeds))}: mean ± standard deviation; "
@@ -141,17 +148,19 @@ def table(rows: dict[tuple[str, int], list[Row]], base: list[Row], options: argp
     lines = [
         head,
         "",
-        "| shards | rule | accuracy | macro F1 | log loss | behind | MB back an epoch | share | CPU s |",
-        "|---:|---|---|---|---|---|---:|---:|---:|",
+        "| shards | averages | rule | accuracy | macro F1 | log loss | behind | MB | share | CPU s |",
+        "|---:|---:|---|---|---|---|---|---:|---:|---:|",
     ]
-    for (rule, n), found in rows.items():
+    for (rule, averages, n), found in rows.items():
         values = np.array(found)
         mean, sd = values.mean(axis=0), values.std(axis=0, ddof=1 if len(found) > 1 else 0)
         behind = 100 * (np.array([row.accuracy for row in base]) - values[:, 0])
         spread = behind.std(ddof=1 if len(found) > 1 else 0)
         quality = [f"{mean[i]:.4f} ± {sd[i]:.4f}" for i in range(3)]
         told = [f"{behind.mean():.2f} ± {spread:.2f}", f"{mean[3]:.0f}", f"{mean[4]:.0%}", f"{mean[5]:.0f}"]
-        lines.append("| " + " | ".join([str(n), rule if n > 1 else "–", *quality, *told]) + " |")
+        lines.append(
+            "| " + " | ".join([str(n), *((str(averages), rule) if n > 1 else "––"), *quality, *told]) + " |"
+        )
     return "\n".join(lines) + "\n"
 
 
@@ -175,6 +184,7 @@ def main() -> None:
     parser.add_argument(
         "--rules", nargs="+", default=[BEST], help="all, met or growth : sum or mean : stretch"
     )
+    parser.add_argument("--averages", type=int, nargs="+", default=[1, 4], help="how often in an epoch")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--epochs", type=int, help="as by default when not given")
     parser.add_argument("--threads", type=int, default=1)
@@ -186,17 +196,18 @@ def main() -> None:
     if not (folder / "meta.json").exists():
         folder = Workspace(folder).path("encoded", made_by="shelfcheck train")
     examples = open_examples(folder)
-    rows: dict[tuple[str, int], list[Row]] = {}
+    rows: dict[tuple[str, int, int], list[Row]] = {}
     told = []
-    for n, rule in [(1, options.rules[0]), *((n, rule) for n in options.shards for rule in options.rules)]:
+    base = options.rules[0], options.averages[0], 1
+    for rule, averages, n in [base, *product(options.rules, options.averages, options.shards)]:
         for seed in options.seeds:
-            model, row = learned(examples, options, n, rule, seed)
-            rows.setdefault((rule, n), []).append(row)
-            print(n, rule, seed, "  ".join(f"{value:.4f}" for value in row), flush=True)
+            model, row = learned(examples, options, n, rule, averages, seed)
+            rows.setdefault((rule, averages, n), []).append(row)
+            print(n, averages, rule, seed, "  ".join(f"{value:.4f}" for value in row), flush=True)
             if options.spark and n > 1 and seed == options.seeds[0] and rule == BEST:
-                told.append(on_spark(examples, options, n, model))
+                told.append(on_spark(examples, options, n, averages, model))
                 print(told[-1], flush=True)
-    text = table(rows, rows[options.rules[0], 1], options) + "".join(f"\n{line}\n" for line in told)
+    text = table(rows, rows[base], options) + "".join(f"\n{line}\n" for line in told)
     print("\n" + text)
     if options.output:
         options.output.write_text(text, encoding="utf-8")

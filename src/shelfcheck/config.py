@@ -179,8 +179,15 @@ class LinearSettings(EncodingSettings):
         default=1,
         ge=1,
         le=10_000,
-        description="Parts of the reviews that are learned apart and averaged after each epoch; on Spark, a "
-        "task each. 1: all at once.",
+        description="Parts of the reviews that are learned apart and averaged; on Spark, a task each. 1: all "
+        "at once.",
+    )
+    averages: int = Field(
+        default=4,
+        ge=1,
+        le=100,
+        description="How often in an epoch shards are averaged; more often is more like all at once, and "
+        "sends more between machines.",
     )
 
 

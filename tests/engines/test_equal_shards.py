@@ -31,7 +31,7 @@ def settings_of(spark_settings, engine="duckdb", **spark):
         {
             "run": {"threads": 2, "engine": engine},
             "audit": {"folds": 2},
-            "train": {"linear": {"hash_bits": 14, "epochs": 3, "shards": SHARDS}},
+            "train": {"linear": {"hash_bits": 14, "epochs": 3, "shards": SHARDS, "averages": 1}},
             "spark": spark_settings.model_dump() | spark,
         }
     )
@@ -85,7 +85,7 @@ def test_spark_learns_what_one_machine_learns(  # noqa: PLR0917 - fixtures
 def test_it_goes_on_where_it_was_stopped(encoded, one_machine, spark_settings, tmp_path, monkeypatch):
     settings = settings_of(spark_settings, "spark")
     kept = Checkpoint(tmp_path / "kept", seconds=0)
-    epoch, begun = shards_spark.SparkWorkers.epoch, []
+    epoch, begun = shards_spark.SparkWorkers.step, []
 
     def stops(workers, number, start, progress):
         begun.append(number)
@@ -93,7 +93,7 @@ def test_it_goes_on_where_it_was_stopped(encoded, one_machine, spark_settings, t
             raise KeyboardInterrupt
         return epoch(workers, number, start, progress)
 
-    monkeypatch.setattr(shards_spark.SparkWorkers, "epoch", stops)
+    monkeypatch.setattr(shards_spark.SparkWorkers, "step", stops)
     with pytest.raises(KeyboardInterrupt):
         train(encoded, tmp_path / "out", settings, checkpoint=kept)
     assert not (kept.folder / "shards").exists()

@@ -140,7 +140,15 @@ def test_the_order_of_the_learners_does_not_matter(rule, seed):
 @given(st.integers(1, 40), st.integers(1, 20 * BLOCK), SEEDS)
 def test_every_review_is_met_once_an_epoch(shards, reviews, seed):
     plan = Plan.of(
-        shards, reviews, n_classes=2, hash_bits=10, epochs=2, learning_rate=1.0, dropout=0.0, seed=seed
+        shards,
+        reviews,
+        n_classes=2,
+        hash_bits=10,
+        epochs=2,
+        averages=3,
+        learning_rate=1.0,
+        dropout=0.0,
+        seed=seed,
     )
     assert plan.shards == min(shards, -(-reviews // BLOCK))
     parts = [plan.rows_of(shard) for shard in range(plan.shards)]
@@ -153,6 +161,9 @@ def test_every_review_is_met_once_an_epoch(shards, reviews, seed):
         assert part.stop > part.start
         blocks = -(-(part.stop - part.start) // BLOCK)
         assert sorted(plan.visited(shard, 1)) == list(range(blocks))
+        steps = [plan.places(shard, step) for step in range(3, 6)]
+        assert [i for places in steps for i in places] == list(range(plan.chunks(shard)))
+        assert sum(plan.met(shard, step) for step in range(3, 6)) == part.stop - part.start
 
 
 def fitted(encoded, settings, *, shards=1, threads=1, employer=None):

@@ -262,6 +262,7 @@ def _workers(
         n_classes=n_classes,
         hash_bits=hash_bits,
         epochs=settings.epochs,
+        averages=settings.averages,
         learning_rate=settings.learning_rate,
         dropout=settings.dropout,
         seed=seed,

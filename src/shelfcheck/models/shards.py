@@ -1,9 +1,9 @@
-"""Learning `linear` in shards: each learns from reviews of its own, and after each epoch they are averaged.
+"""Learning `linear` in shards: each learns from reviews of its own; a few times an epoch they are averaged.
 
 A shard is a range of the reviews, which lie shuffled, so that each is a sample of all. What a shard does in
-an epoch, by one thread, depends on the parameters, its reviews and the seed alone: whoever does it, in
-whatever order, here or on another machine, however often, does the same to the bit. `Workers` do it: threads
-of this process, or those of `shards_spark`.
+a step, from one average to the next, by one thread, depends on the parameters, its reviews and the seed
+alone: whoever does it, in whatever order, here or on another machine, however often, does the same to the
+bit. `Workers` do it: threads of this process, or those of `shards_spark`.
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ class Plan:
         n_classes: number of classes.
         hash_bits: log2 of the number of buckets.
         epochs: passes over the reviews.
+        averages: steps of an epoch, after each of which the shards are averaged.
         learning_rate: the first; falls to 0 linearly.
         dropout: share of n-grams left out.
         seed: of the order of the reviews, and of what is left out.
@@ -70,6 +71,7 @@ class Plan:
     n_classes: int
     hash_bits: int
     epochs: int
+    averages: int
     learning_rate: float
     dropout: float
     seed: int
@@ -105,6 +107,19 @@ class Plan:
         """In how many calls a shard's epoch is learned."""
         return -(-(self.cuts[shard + 1] - self.cuts[shard]) // CHUNK_BLOCKS)
 
+    def places(self, shard: int, step: int) -> range:
+        """Which of an epoch's calls a shard does in a step, counted from 0 in each epoch."""
+        calls, part = self.chunks(shard), step % self.averages
+        return range(calls * part // self.averages, calls * (part + 1) // self.averages)
+
+    def met(self, shard: int, step: int) -> int:
+        """How many reviews a shard meets in a step."""
+        rows, places = self.rows_of(shard), self.places(shard, step)
+        first, end = (
+            min(rows.stop - rows.start, i * CHUNK_BLOCKS * BLOCK) for i in (places.start, places.stop)
+        )
+        return end - first
+
     def rate(self, done: float) -> float:
         """The learning rate after so many reviews, of all epochs."""
         return self.learning_rate * max(0.0, 1 - done / (self.epochs * self.reviews))
@@ -124,19 +139,19 @@ class Vocabulary(NamedTuple):
     class_weights: Floats
 
 
-def learn_shard(  # noqa: PLR0917 - what an epoch of a shard depends on
-    own: Reviews, plan: Plan, shard: int, epoch: int, words: Vocabulary, start: Parameters
+def learn_shard(  # noqa: PLR0917 - what a step of a shard depends on
+    own: Reviews, plan: Plan, shard: int, step: int, words: Vocabulary, start: Parameters
 ) -> tuple[Change, float]:
-    """An epoch of one shard; a pure function.
+    """A step of one shard; a pure function.
 
-    Only the n-grams that the shard has are copied and learned, so that its memory is that of its own
-    vocabulary, and parameters may lie memory-mapped.
+    Only the n-grams that stand in the reviews of the step are copied and learned, so that its memory is that
+    of its own vocabulary, and parameters may lie memory-mapped.
 
     Args:
         own: the shard's reviews alone.
         plan: how all are cut.
         shard: its number.
-        epoch: from 0.
+        step: from 0, of all epochs.
         words: what is known beforehand.
         start: what every shard starts from; only read.
 
@@ -144,21 +159,24 @@ def learn_shard(  # noqa: PLR0917 - what an epoch of a shard depends on
         What it changed, and its summed loss in nats.
     """
     buckets = 1 << plan.hash_bits
-    frequency = document_frequency(own.indptr, own.ids, own.rows, buckets, 1)
+    epoch, places = step // plan.averages, plan.places(shard, step)
+    visited = plan.visited(shard, epoch)
+    chunks = {i: visited[i * CHUNK_BLOCKS : (i + 1) * CHUNK_BLOCKS] for i in places}
+    met = np.sort(visited[places.start * CHUNK_BLOCKS : places.stop * CHUNK_BLOCKS])
+    rows = (met[:, None] * BLOCK + np.arange(BLOCK)).reshape(-1)
+    frequency = document_frequency(own.indptr, own.ids, own.rows[rows[rows < len(own.rows)]], buckets, 1)
     features = np.flatnonzero(frequency[words.buckets])
     position = positions(words.buckets[features], buckets)
     weights, squares = start.weights[features], start.squares[features]
     bias, bias_squares = start.bias.copy(), start.bias_squares.copy()
     factor, counts = words.factor[features], count_weights()
-    visited = plan.visited(shard, epoch)
-    chunks = [visited[i : i + CHUNK_BLOCKS] for i in range(0, len(visited), CHUNK_BLOCKS)]
     earlier = sum(plan.chunks(other) for other in range(shard))
     every = sum(plan.chunks(other) for other in range(plan.shards))
     scale = plan.reviews / max(1, len(own.rows))  # the rate falls for each shard as it does for all
     loss = 0.0
-    for place, chunk in enumerate(chunks):
-        met = place * CHUNK_BLOCKS * BLOCK
-        rates = (plan.rate(epoch * plan.reviews + scale * done) for done in (met, met + len(chunk) * BLOCK))
+    for place, chunk in chunks.items():
+        done = place * CHUNK_BLOCKS * BLOCK
+        rates = (plan.rate(epoch * plan.reviews + scale * n) for n in (done, done + len(chunk) * BLOCK))
         turn = 1 + (plan.seed * plan.epochs + epoch) * every + earlier + place
         loss += learn(
             own.indptr, own.ids, position, own.rows, own.labels, chunk, factor, counts, weights, squares,
@@ -174,7 +192,7 @@ def learn_shard(  # noqa: PLR0917 - what an epoch of a shard depends on
 
 
 class Learned(NamedTuple):
-    """What a shard brings back from an epoch.
+    """What a shard brings back from a step.
 
     Attributes:
         change: what it learned.
@@ -186,13 +204,21 @@ class Learned(NamedTuple):
 
 
 class Workers(Protocol):
-    """Whoever does the shards' epochs."""
+    """Whoever does the shards' steps.
 
-    def epoch(self, number: int, start: Parameters, progress: Progress) -> Iterator[Learned]:
-        """Learn an epoch in every shard, and give what each brings back, in the order of the shards.
+    Attributes:
+        plan: how reviews are cut.
+    """
+
+    @property
+    def plan(self) -> Plan:
+        """How reviews are cut."""
+
+    def step(self, number: int, start: Parameters, progress: Progress) -> Iterator[Learned]:
+        """Do a step in every shard, and give what each brings back, in the order of the shards.
 
         Args:
-            number: of the epoch, from 0.
+            number: of the step, from 0, of all epochs.
             start: what every shard starts from; changed by nobody before the last has been given.
             progress: told the reviews met.
         """
@@ -212,12 +238,12 @@ class Threads:
     """
 
     def __init__(self, plan: Plan, reviews: Reviews, words: Vocabulary, threads: int = 1) -> None:
-        self._plan, self._reviews, self._words = plan, reviews, words
+        self.plan, self._reviews, self._words = plan, reviews, words
         self._threads = max(1, min(threads, plan.shards))
 
-    def epoch(self, number: int, start: Parameters, progress: Progress) -> Iterator[Learned]:
+    def step(self, number: int, start: Parameters, progress: Progress) -> Iterator[Learned]:
         """See `Workers`; no more shards are begun than threads are free and results were taken."""
-        plan, given = self._plan, self._reviews
+        plan, given = self.plan, self._reviews
 
         def work(shard: int) -> Learned:
             rows = plan.rows_of(shard)
@@ -228,17 +254,17 @@ class Threads:
             for first in range(0, plan.shards, self._threads):
                 together = range(first, min(plan.shards, first + self._threads))
                 for shard, learned in zip(together, pool.map(work, together), strict=True):
-                    rows = plan.rows_of(shard)
-                    progress.advance(rows.stop - rows.start)
+                    progress.advance(plan.met(shard, number))
                     yield learned
 
 
-def learn_epoch(workers: Workers, number: int, start: Parameters, progress: Progress) -> float:
+def learn_epoch(workers: Workers, epoch: int, start: Parameters, progress: Progress) -> float:
     """One epoch in all shards; `start` becomes their average. The summed loss as met on the way, in nats."""
-    average = Average(start)
-    loss = 0.0
-    for learned in workers.epoch(number, start, progress):
-        average.add(learned.change)
-        loss += learned.loss
-    average.finish()
+    plan, loss = workers.plan, 0.0
+    for step in range(epoch * plan.averages, (epoch + 1) * plan.averages):
+        average = Average(start)
+        for learned in workers.step(step, start, progress):
+            average.add(learned.change)
+            loss += learned.loss
+        average.finish()
     return loss

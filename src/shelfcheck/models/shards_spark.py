@@ -1,4 +1,4 @@
-"""Shards of `linear` learned on Spark: an epoch is a job, a shard a task.
+"""Shards of `linear` learned on Spark: a step is a job, a shard a task.
 
 Parameters and changes travel as safetensors through the exchange, past Java and without pickled objects: the
 driver writes the parameters once, a task maps them and reads the rows of its own n-grams, and what it changed
@@ -100,8 +100,8 @@ class SparkWorkers:
         folder: where executors read the encoded reviews; None where these travel through the exchange.
 
     Attributes:
-        sent: bytes of parameters written for each epoch, once, however many tasks read of them.
-        returned: bytes of changes that came back in each epoch.
+        sent: bytes of parameters written for each step, once, however many tasks read of them.
+        returned: bytes of changes that came back in each step.
     """
 
     def __init__(  # noqa: PLR0917 - what an employer is given, and where
@@ -113,7 +113,7 @@ class SparkWorkers:
         words: Vocabulary,
         folder: Path | None,
     ) -> None:
-        self._spark, self._exchange, self._plan, self._folder = spark, exchange, plan, folder
+        self._spark, self._exchange, self.plan, self._folder = spark, exchange, plan, folder
         self.sent: list[int] = []
         self.returned: list[int] = []
         _write(exchange, _WORDS, words._asdict())
@@ -125,31 +125,30 @@ class SparkWorkers:
                 own = _gathered(reviews._replace(rows=rows, labels=labels))._asdict()
             _write(exchange, _shard_file(shard), own)
 
-    def epoch(self, number: int, start: Parameters, progress: Progress) -> Iterator[Learned]:
+    def step(self, number: int, start: Parameters, progress: Progress) -> Iterator[Learned]:
         """See `Workers`."""
-        exchange, plan = self._exchange, self._plan
+        exchange, plan = self._exchange, self.plan
         begun = f"start-{number}-{uuid.uuid4().hex[:8]}.safetensors"
         self.sent.append(_write(exchange, begun, start._asdict()))
         frame = self._spark.each(plan.shards, self._work(number, begun), _REPORT)
-        told = self._spark.collect(frame, f"Epoch {number + 1} of {plan.epochs}", plan.shards)
+        told = self._spark.collect(frame, f"Step {number + 1} of {plan.epochs * plan.averages}", plan.shards)
         reports = told.sort_by("shard").to_pylist()
         self.returned.append(sum(report["bytes"] for report in reports))
         for report in reports:
             with exchange.at_hand(report["file"]) as path:
                 yield Learned(Change(**mapped(path)), report["loss"])
             exchange.remove(report["file"])
-            part = plan.rows_of(report["shard"])
-            progress.advance(part.stop - part.start)
+            progress.advance(plan.met(report["shard"], number))
         exchange.remove(begun)
 
     def _work(self, number: int, begun: str) -> Callable[[int], Iterator[pa.RecordBatch]]:
         """What a task does: a function of plain values, without this object.
 
         Args:
-            number: of the epoch.
+            number: of the step.
             begun: the file of the parameters that it starts from.
         """
-        exchange, plan, folder = self._exchange, self._plan, self._folder
+        exchange, plan, folder = self._exchange, self.plan, self._folder
 
         def work(shard: int) -> Iterator[pa.RecordBatch]:
             exchange.begin()

@@ -42,8 +42,9 @@ TORCH ?= torch==2.13.0
 torch: $(VENV)/.dev ## Add PyTorch, which the tests of the transformer need
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check '$(TORCH)'
 
-# One process a core, and no more than four: each loads the libraries for itself.
-TEST_PROCESSES ?= --numprocesses=auto --maxprocesses=4 --dist=worksteal
+# One process a core, and no more than four: each loads the libraries for itself. tests/conftest.py says which
+# tests stay together.
+TEST_PROCESSES ?= --numprocesses=auto --maxprocesses=4 --dist=loadfile
 
 .PHONY: test
 test: $(VENV)/.dev ## Run all tests

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -12,6 +13,50 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from shelfcheck.config import SparkSettings
+
+
+# What begins first: the commands of the pages, which compile most kernels for all others; beside them, what
+# needs other kernels, or none; then what takes longest, so that no process ends long after the others.
+_FIRST = (
+    "docs/test_examples.py",
+    "graph/test_picture.py",
+    "explore/test_explore.py",
+    "graph/test_show_browser.py",
+    "spark",
+    "engines/test_cluster.py",
+    "stores/test_remote_runs.py",
+    "models/test_transformer.py",
+    "tuning/test_tune.py",
+    "test_run.py",
+)
+
+
+@cache
+def _group(path: Path) -> str:
+    """What stays in one process: the tests of a file, with what they share; all on Spark, with its Java."""
+    if "spark_settings" in path.read_text(encoding="utf-8"):
+        return "spark"
+    return path.relative_to(Path(__file__).parent).as_posix()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put first what is to begin first."""
+    items.sort(
+        key=lambda item: _FIRST.index(found) if (found := _group(item.path)) in _FIRST else len(_FIRST)
+    )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Deal out groups in their order; pytest-xdist 3.8 reads no `xdist_group` from tests of pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Groups(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return _group(config.rootpath / nodeid.partition("::")[0])
+
+    config.option.loadscopereorder = False
+    return Groups(config, log) if config.getvalue("dist") == "loadfile" else None
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +86,12 @@ def spark_settings() -> Iterator[SparkSettings]:
     spark = pytest.importorskip("shelfcheck.engines.spark", reason="needs the extra spark")
     from shelfcheck.config import SparkSettings
 
-    # For a minute's work, the time to compile it well does not come back.
-    java = {"spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"}
-    yield SparkSettings(master="local[2]", memory="1g", conf=java)
+    conf = {
+        # For a minute's work, the time to compile it well does not come back.
+        "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
+        # Nor do classes that are made and compiled for one query. `test_sql` and `test_cluster` make them.
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.shuffle.partitions": "2",
+    }
+    yield SparkSettings(master="local[2]", memory="1g", conf=conf)
     spark.Spark.stop()

@@ -89,6 +89,7 @@ def engine(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         from shelfcheck.engines.spark import Spark
 
         with Spark(settings) as spark:
+            spark._session.conf.set("spark.sql.codegen.wholeStage", "true")  # as outside the tests
             spark.view("t", spark.from_arrow(T))
             yield spark
 

@@ -28,7 +28,7 @@ from shelfcheck.workspace import Workspace
 pyspark = pytest.importorskip("pyspark", reason="needs the extra spark")
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _HOME = Path(pyspark.__file__).parent
 _SECONDS = 240  # a machine that does other things, too
@@ -46,10 +46,12 @@ class Cluster:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._processes: list[subprocess.Popen[bytes]] = []
+        self._logs: dict[subprocess.Popen[bytes], Path] = {}
         self.environment = dict(os.environ) | {
             "SPARK_LOCAL_IP": "127.0.0.1",
             "SPARK_DAEMON_MEMORY": "160m",
             "SPARK_DAEMON_JAVA_OPTS": _QUICK,
+            "SPARK_LAUNCHER_OPTS": _QUICK,
             "SPARK_HOME": str(_HOME),
             "PYSPARK_PYTHON": sys.executable,
         }
@@ -60,20 +62,19 @@ class Cluster:
             self.environment["JAVA_HOME"] = os.environ.get("JAVA_HOME", "")
         if not self.environment["JAVA_HOME"]:
             del self.environment["JAVA_HOME"]
-        self.master = self._launch("master", "Master", r"Starting Spark master at (spark://\S+)")
+        self._launch("master", "Master")
+        self.master = self._wait_for(self._processes[0], r"Starting Spark master at (spark://\S+)")
         for number in (1, 2):
             work = str(self._folder / f"work-{number}")
-            self._launch(
-                f"worker-{number}",
-                "Worker",
-                r"(Successfully registered with master)",
-                ["--cores", "1", "--memory", "700m", "--work-dir", work, self.master],
-            )
+            words = ["--cores", "1", "--memory", "700m", "--work-dir", work, self.master]
+            self._launch(f"worker-{number}", "Worker", words)
+        for process in self._processes[1:]:
+            self._wait_for(process, "(Successfully registered with master)")
 
-    def _launch(self, name: str, kind: str, ready: str, words: list[str] | None = None) -> str:
+    def _launch(self, name: str, kind: str, words: Sequence[str] = ()) -> None:
         log = self._folder / f"{name}.log"
         command = [str(_HOME / "bin" / "spark-class"), f"org.apache.spark.deploy.{kind.lower()}.{kind}"]
-        command += ["--host", "127.0.0.1", "--port", "0", "--webui-port", "0", *(words or [])]
+        command += ["--host", "127.0.0.1", "--port", "0", "--webui-port", "0", *words]
         with log.open("wb") as sink:
             process = subprocess.Popen(
                 command,
@@ -84,10 +85,10 @@ class Cluster:
                 preexec_fn=_die_with_parent,  # noqa: PLW1509 - no threads hold locks that it takes
             )
         self._processes.append(process)
-        return self.wait_for(log, ready, process)
+        self._logs[process] = log
 
-    @staticmethod
-    def wait_for(log: Path, ready: str, process: subprocess.Popen[bytes]) -> str:
+    def _wait_for(self, process: subprocess.Popen[bytes], ready: str) -> str:
+        log = self._logs[process]
         end = time.monotonic() + _SECONDS
         while time.monotonic() < end:
             found = re.search(ready, log.read_text(errors="replace"))
@@ -197,6 +198,7 @@ def test_prepare_on_a_cluster(
 def test_spark_submit(cluster: Cluster, raw: Path, expected: pa.Table, tmp_path: Path) -> None:
     script = Path(__file__).parents[2] / "deploy" / "spark_submit.py"
     command = [str(_HOME / "bin" / "spark-submit"), "--master", cluster.master]
+    command += ["--conf", "spark.cores.max=1"]  # two executors are seen above
     for key, value in _SMALL.items():
         command += ["--conf", f"{key}={value}"]
     done = subprocess.run(

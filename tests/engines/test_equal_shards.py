@@ -26,12 +26,12 @@ SHARDS = 3
 TRAVEL = ["ids", "indptr", "labels", "rows"]
 
 
-def settings_of(spark_settings, engine="duckdb", **spark):
+def settings_of(spark_settings, engine="duckdb", averages=1, **spark):
     return validate(
         {
             "run": {"threads": 2, "engine": engine},
             "audit": {"folds": 2},
-            "train": {"linear": {"hash_bits": 14, "epochs": 3, "shards": SHARDS, "averages": 1}},
+            "train": {"linear": {"hash_bits": 14, "epochs": 3, "shards": SHARDS, "averages": averages}},
             "spark": spark_settings.model_dump() | spark,
         }
     )
@@ -121,8 +121,9 @@ def test_a_task_that_runs_again_changes_nothing(encoded, one_machine, spark_sett
 
 
 def test_folds(encoded, spark_settings, tmp_path):
-    out_of_fold(encoded, tmp_path / "one", settings_of(spark_settings))
-    out_of_fold_on_spark(encoded, tmp_path / "many", settings_of(spark_settings, "spark"), NullProgress())
+    out_of_fold(encoded, tmp_path / "one", settings_of(spark_settings, averages=2))
+    on_spark = settings_of(spark_settings, "spark", averages=2)
+    out_of_fold_on_spark(encoded, tmp_path / "many", on_spark, NullProgress())
     for fold in range(2):
         assert same(tmp_path / "one" / f"fold-{fold}", tmp_path / "many" / f"fold-{fold}")
     one, many = (pq.read_table(tmp_path / name / "predictions.parquet") for name in ("one", "many"))

@@ -115,10 +115,8 @@ class Plan:
     def met(self, shard: int, step: int) -> int:
         """How many reviews a shard meets in a step."""
         rows, places = self.rows_of(shard), self.places(shard, step)
-        first, end = (
-            min(rows.stop - rows.start, i * CHUNK_BLOCKS * BLOCK) for i in (places.start, places.stop)
-        )
-        return end - first
+        most, size = rows.stop - rows.start, CHUNK_BLOCKS * BLOCK
+        return int(min(most, places.stop * size) - min(most, places.start * size))
 
     def rate(self, done: float) -> float:
         """The learning rate after so many reviews, of all epochs."""
@@ -176,7 +174,8 @@ def learn_shard(  # noqa: PLR0917 - what a step of a shard depends on
     loss = 0.0
     for place, chunk in chunks.items():
         done = place * CHUNK_BLOCKS * BLOCK
-        rates = (plan.rate(epoch * plan.reviews + scale * n) for n in (done, done + len(chunk) * BLOCK))
+        before, after = (epoch * plan.reviews + scale * n for n in (done, done + len(chunk) * BLOCK))
+        rates = plan.rate(before), plan.rate(after)
         turn = 1 + (plan.seed * plan.epochs + epoch) * every + earlier + place
         loss += learn(
             own.indptr, own.ids, position, own.rows, own.labels, chunk, factor, counts, weights, squares,

@@ -15,22 +15,21 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import fnmatch
-import hashlib
-import json
 import logging
 import os
 import shutil
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from shelfcheck.errors import WorkspaceError
-from shelfcheck.stores import ANY, AbsentError, ChangedError, StoreError, open_store
-from shelfcheck.stores.lease import LEASE, Lease
+from shelfcheck.stores import AbsentError, ChangedError, StoreError, open_store
+from shelfcheck.stores.lease import Lease
 from shelfcheck.stores.leftovers import LEFT_FOR_DEAD, leftovers
 from shelfcheck.stores.loose import LooseFiles
+from shelfcheck.stores.mirror import identity, in_mirror, mirror_of, stamp_of
+from shelfcheck.stores.tops import Tops
 from shelfcheck.stores.transfer import CONNECTIONS, StoredFile, describe, download, stands, upload
 from shelfcheck.urls import is_store
 from shelfcheck.workspace import (
@@ -45,14 +44,14 @@ from shelfcheck.workspace import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from contextlib import AbstractContextManager
+    from pathlib import Path
 
     from shelfcheck.stores import Entry
 
 logger = logging.getLogger("shelfcheck.stores")
 
-CACHE_VARIABLE: Final = "SHELFCHECK_CACHE_DIR"
 _PENDING: Final = ".pending"
-_TOPS: Final = ".tops.json"
 _TIMES: Final = 5  # that an artefact is asked for again which is replaced while it is fetched
 
 
@@ -66,16 +65,6 @@ def open_workspace(place: str | Path | Workspace) -> Workspace:
     if isinstance(place, Workspace):
         return place
     return RemoteWorkspace(str(place)) if "://" in str(place) else Workspace(place)
-
-
-def mirror_of(url: str) -> Path:
-    """The folder of the local disk that mirrors a workspace."""
-    given = os.environ.get(CACHE_VARIABLE)
-    if given:
-        home = Path(given)
-    else:
-        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "shelfcheck"
-    return home / "workspaces" / hashlib.sha256(url.rstrip("/").encode()).hexdigest()[:16]
 
 
 class RemoteWorkspace(Workspace):
@@ -99,8 +88,7 @@ class RemoteWorkspace(Workspace):
         self._lease: Lease | None = None
         self._seen: dict[str, tuple[Manifest | None, str | None]] = {}
         self._looked = False  # whether `_seen` and `_tops` tell all that stands
-        self._tops: set[str] = set()
-        self._copies: dict[str, str] | None = None
+        self._tops = Tops(self._store)
 
     # Reading
 
@@ -168,7 +156,7 @@ class RemoteWorkspace(Workspace):
     def _fetched(self, manifest: Manifest, only: Sequence[str]) -> Path:
         folder = self.root / manifest.artefact / manifest.folder
         prefix = f"{manifest.artefact}/{manifest.folder}/"
-        stamp = _stamp(manifest)
+        stamp = stamp_of(manifest.created)
         files = [
             one
             for one in self._files(manifest, prefix)
@@ -206,7 +194,7 @@ class RemoteWorkspace(Workspace):
             self.root.mkdir(parents=True, exist_ok=True)
         with super().locked():
             (self.root / "url").write_text(f"{self.place}\n", encoding="utf-8")
-            with Lease(open_store(self.place), _identity(self.root / ".mirror")) as lease:
+            with Lease(open_store(self.place), identity(self.root / ".mirror")) as lease:
                 self._lease = lease
                 self._forget()
                 try:
@@ -237,7 +225,7 @@ class RemoteWorkspace(Workspace):
         target = self.root / manifest.artefact / folder
         with self._in_mirror():
             for one in made.files:
-                os.utime(written / one["path"], ns=(_stamp(made), _stamp(made)))
+                os.utime(written / one["path"], ns=(stamp_of(made.created), stamp_of(made.created)))
             record = self._pending(manifest.artefact)
             record.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(record, manifest_text(made))
@@ -255,7 +243,7 @@ class RemoteWorkspace(Workspace):
             return None
         folder = self.root / artefact / made.folder
         files = [StoredFile(**one) for one in made.files]
-        whole = all(stands(folder / one.path, one, _stamp(made)) for one in files)
+        whole = all(stands(folder / one.path, one, stamp_of(made.created)) for one in files)
         if made.fingerprint != fingerprint or not whole:
             self._discard(artefact)
             return None
@@ -269,25 +257,19 @@ class RemoteWorkspace(Workspace):
         if manifest is None:
             return
         digest = next((one["sha256"] for one in manifest.files if one["path"] == name), None)
-        shown = self._shown()
-        known = digest is not None and shown.get(top) == digest
+        known = digest is not None and self._tops.digest(top) == digest
         if top in self._tops and (known or (digest is None and not anew)):
             return
         file = self.path(artefact, made_by="shelfcheck run", only=(name,)) / name
         with self._in_mirror():
             copy_atomically(file, self.root / top)
         self._held()
-        upload(self._store, [(file, top)])
-        self._tops.add(top)
-        self._show_as(shown | {top: digest or ""})
+        self._tops.put(file, top, digest or "")
 
     def withdraw(self, top: str) -> None:
         """Remove a file at the top, here and in the store."""
         super().withdraw(top)
-        if top in self._tops:
-            self._store.delete([top])
-            self._tops.discard(top)
-            self._show_as({name: digest for name, digest in self._shown().items() if name != top})
+        self._tops.remove(top)
 
     # Files that are no artefact's
 
@@ -395,7 +377,7 @@ class RemoteWorkspace(Workspace):
     def _look(self) -> dict[str, Entry]:
         """Learn what stands in the store: every object, every manifest, what is at the top."""
         found = self._store.listing()
-        self._tops = {name for name in found if "/" not in name and name != LEASE}
+        self._tops.look(found)
         suffix = f"/{MANIFEST}"
         names = [name.removesuffix(suffix) for name in found if name.endswith(suffix)]
         with ThreadPoolExecutor(CONNECTIONS) as pool:
@@ -405,7 +387,7 @@ class RemoteWorkspace(Workspace):
 
     def _forget(self) -> None:
         self._looked = False
-        self._copies = None
+        self._tops.forget()
         self._seen.clear()
 
     def _tidy(self, found: dict[str, Entry]) -> None:
@@ -438,45 +420,6 @@ class RemoteWorkspace(Workspace):
         if self._lease is not None:
             self._lease.check()
 
-    def _shown(self) -> dict[str, str]:
-        """The files at the top, with the SHA-256 of what each is a copy of; asked for once in a run."""
-        if self._copies is None:
-            found = self._store.get(_TOPS)
-            try:
-                values = {} if found is None else json.loads(found.data)
-            except ValueError:
-                values = {}
-            self._copies = values if isinstance(values, dict) else {}
-        return self._copies
-
-    def _show_as(self, shown: dict[str, str]) -> None:
-        self._copies = shown
-        self._store.put(_TOPS, (json.dumps(dict(sorted(shown.items())), indent=2) + "\n").encode(), ANY)
-
-    @contextlib.contextmanager
-    def _in_mirror(self) -> Iterator[None]:
+    def _in_mirror(self) -> AbstractContextManager[None]:
         """Say of the disk's errors that they are the mirror's."""
-        try:
-            yield
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise WorkspaceError(
-                f"{self.root}: the mirror of {self.place} cannot be written: {error.strerror}. "
-                f"Free space there, or name another folder with {CACHE_VARIABLE}."
-            ) from error
-
-
-def _stamp(manifest: Manifest) -> int:
-    try:
-        created = dt.datetime.fromisoformat(manifest.created)
-    except ValueError:
-        return 1_000_000_000
-    return int(created.timestamp()) * 1_000_000_000
-
-
-def _identity(path: Path) -> str:
-    """What names a mirror, made once."""
-    with contextlib.suppress(FileExistsError), path.open("x", encoding="utf-8") as file:
-        file.write(uuid.uuid4().hex)
-    return path.read_text(encoding="utf-8")
+        return in_mirror(self.root, self.place)

@@ -10,7 +10,8 @@ import pytest
 
 from shelfcheck import api
 from shelfcheck.prepare import iter_prepared
-from shelfcheck.remote_workspace import CACHE_VARIABLE, open_workspace
+from shelfcheck.remote_workspace import open_workspace
+from shelfcheck.stores.mirror import CACHE_VARIABLE
 
 if TYPE_CHECKING:
     from pathlib import Path

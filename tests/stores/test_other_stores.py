@@ -16,9 +16,10 @@ import time
 
 import pytest
 
-from shelfcheck.remote_workspace import CACHE_VARIABLE, open_workspace
+from shelfcheck.remote_workspace import open_workspace
 from shelfcheck.stores import AbsentError, ChangedError, StoreError, open_store
 from shelfcheck.stores.lease import Lease
+from shelfcheck.stores.mirror import CACHE_VARIABLE
 from shelfcheck.stores.places import brought_here, writing_to
 from shelfcheck.workspace import Manifest, utc_now
 

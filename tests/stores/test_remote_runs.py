@@ -20,9 +20,10 @@ from faulty_proxy import Fault, faulty
 from shelfcheck import api
 from shelfcheck.cli.main import cli
 from shelfcheck.pipeline import MAIN_JOB
-from shelfcheck.remote_workspace import CACHE_VARIABLE, open_workspace
+from shelfcheck.remote_workspace import open_workspace
 from shelfcheck.settings_file import resolve
 from shelfcheck.stores import open_store, retry
+from shelfcheck.stores.mirror import CACHE_VARIABLE
 from shelfcheck.workspace import MANIFEST
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from shelfcheck import remote_workspace
 from shelfcheck.errors import WorkspaceError
 from shelfcheck.remote_workspace import open_workspace
 from shelfcheck.stores import StoreError, lease, open_store
+from shelfcheck.stores.mirror import CACHE_VARIABLE
 from shelfcheck.workspace import MANIFEST, Manifest, Workspace, utc_now
 
 
@@ -30,7 +31,7 @@ def machines(tmp_path, monkeypatch):
 
     def on(name, place):
         with monkeypatch.context() as patch:
-            patch.setenv(remote_workspace.CACHE_VARIABLE, str(tmp_path / name))
+            patch.setenv(CACHE_VARIABLE, str(tmp_path / name))
             return open_workspace(place)
 
     return on
@@ -421,7 +422,7 @@ def test_a_mirror_that_is_removed_while_it_is_used_is_told(place, machines):
 
 def test_a_mirror_that_cannot_be_is_told(place, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv(remote_workspace.CACHE_VARIABLE, str(tmp_path / "file"))
+    monkeypatch.setenv(CACHE_VARIABLE, str(tmp_path / "file"))
     with pytest.raises(WorkspaceError, match="SHELFCHECK_CACHE_DIR"):
         publish(open_workspace(place), "a", {"x": "1"})
 

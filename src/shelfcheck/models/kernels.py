@@ -80,6 +80,7 @@ def learn(
     flat = weights.ravel()
     x, next_x = np.empty(1024, np.float32), np.empty(1024, np.float32)
     features, next_features = np.empty(1024, np.uint32), np.empty(1024, np.uint32)
+    met = np.empty(1024, np.float32)  # squares of the n-grams of the review
     one = np.float32(1)
     n = len(rows)
     loss = 0.0
@@ -88,38 +89,34 @@ def learn(
     for b in range(len(blocks)):
         rate = np.float32(rate_first + (rate_last - rate_first) * b / len(blocks))
         first, last = blocks[b] * BLOCK, min(n, (blocks[b] + 1) * BLOCK)
-        next_known = 0
+        next_size = 0
         for r in range(first - 1, last):  # the first turn only looks ahead
             x, next_x = next_x, x
             features, next_features = next_features, features
-            known, next_known = next_known, 0
+            size, next_size = next_size, 0
             if r + 1 < last:
                 begin, end = indptr[rows[r + 1]], indptr[rows[r + 1] + 1]
                 if end - begin >= len(next_x):
                     next_x = np.empty(2 * (end - begin), np.float32)
                     next_features = np.empty(len(next_x), np.uint32)
-                next_known = look_up(ids, begin, end, position, tf, next_features, next_x)
-                ask_rows(next_features, next_known, flat, width)
-                ask_values(next_features, next_known, squares)
-                ask_values(next_features, next_known, idf)
+                found = look_up(ids, begin, end, position, tf, next_features, next_x)
+                for j in range(found):  # what is left out need not be fetched
+                    random ^= random << np.uint64(13)  # xorshift64 (Marsaglia 2003)
+                    random ^= random >> np.uint64(7)
+                    random ^= random << np.uint64(17)
+                    next_features[next_size], next_x[next_size] = next_features[j], next_x[j]
+                    next_size += (random >> np.uint64(20)) & np.uint64(65535) >= threshold
+                ask_rows(next_features, next_size, flat, width)
+                ask_values(next_features, next_size, squares)
+                ask_values(next_features, next_size, idf)
             if r + 2 < last:
                 ask_places(ids, indptr[rows[r + 2]], indptr[rows[r + 2] + 1], position)
             if r < first:
                 continue
-            size = 0
             norm = np.float32(0)
-            for j in range(known):
-                random ^= random << np.uint64(13)  # xorshift64 (Marsaglia 2003)
-                random ^= random >> np.uint64(7)
-                random ^= random << np.uint64(17)
-                if (random >> np.uint64(20)) & np.uint64(65535) < threshold:
-                    continue
-                f = features[j]
-                v = idf[f] * x[j]
-                features[size] = f
-                x[size] = v
-                norm += v * v
-                size += 1
+            for j in range(size):
+                x[j] *= idf[features[j]]
+                norm += x[j] * x[j]
             for k in range(width):
                 z[k] = bias[k]
             if size > 0:
@@ -149,12 +146,16 @@ def learn(
                 length += g[k] * g[k]
                 bias_squares[k] += g[k] * g[k]
                 bias[k] -= np.float32(0.1) * rate * g[k] / np.sqrt(bias_squares[k])
+            if size > len(met):
+                met = np.empty(len(x), np.float32)
+            for j in range(size):
+                met[j] = squares[features[j]] + x[j] * x[j] * length
+                squares[features[j]] = met[j]
+            for j in range(size):  # by itself, so that roots and quotients are made eight at a time
+                x[j] = rate * x[j] / np.sqrt(met[j])
             for j in range(size):
                 f = features[j]
                 v = x[j]
-                s = squares[f] + v * v * length
-                squares[f] = s
-                v = rate * v / np.sqrt(s)
                 for k in range(width):
                     weights[f, k] -= v * g[k]
     return loss

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shelfcheck.errors import UsageError
-from shelfcheck.graph import csv_forms, export, property_graph
+from shelfcheck.graph import csv_forms, export, export_files, property_graph
 from shelfcheck.graph.export import MANIFEST, export_graph
 from shelfcheck.graph.folder import Folder, FolderError
-from shelfcheck.graph.property_graph import EDGE_KINDS, PREDICTED_KIND, REVIEW, edge_ids
+from shelfcheck.graph.property_graph import EDGE_KINDS, NODE_KINDS, PREDICTED_KIND, REVIEW, edge_ids
 from shelfcheck.progress import NullProgress
 
 HEADERS = {
@@ -55,6 +55,7 @@ def small_batches(monkeypatch):
     """Batches of seven rows, so that a small graph has many."""
     monkeypatch.setattr(property_graph, "BATCH_ROWS", 7)
     monkeypatch.setattr(export, "BATCH_ROWS", 7)
+    monkeypatch.setattr(export_files, "BATCH_ROWS", 7)
 
 
 def written(graph, output, target, **options):
@@ -131,6 +132,21 @@ def test_no_two_edges_share_an_id(keys):
 
 
 @pytest.mark.usefixtures("small_batches")
+@pytest.mark.parametrize("group", [1, 5, 7, 14, 100])
+def test_a_span_of_batches_is_that_of_all_batches(tmp_path, group):
+    path = tmp_path / "customers.parquet"
+    schema = NODE_KINDS[0].schema
+    rows = [{"customer_id": f"C{n}", "reviews": n} for n in range(40)]
+    pq.write_table(pa.Table.from_pylist(rows, schema), path, group)
+    table = property_graph.Table("nodes-customers", NODE_KINDS[0], path, 40)
+    whole = [batch.to_pylist() for batch in table.batches()]
+    assert whole == [rows[at : at + 7] for at in range(0, 40, 7)]
+    for skip, most in itertools.product(range(8), (None, 0, 1, 2, 6, 9)):
+        own = whole[skip:] if most is None else whole[skip : skip + most]
+        assert [batch.to_pylist() for batch in table.batches(skip, most)] == own
+
+
+@pytest.mark.usefixtures("small_batches")
 @pytest.mark.parametrize("compress", [False, True])
 def test_parts_hold_what_one_file_would(graph, tmp_path, compress):
     whole = written(graph, tmp_path / "whole", "neptune")
@@ -190,11 +206,11 @@ def test_a_killed_process_leaves_no_half_file(graph, tmp_path):
         "from exchange_support import small_graph\n"
         "from shelfcheck.graph import csv_forms; from shelfcheck.graph.export import export_graph\n"
         "from shelfcheck.progress import NullProgress\n"
-        "rows = csv_forms.rows\n"
-        "def half(kind, form, batch):\n"
+        "header = csv_forms.header\n"
+        "def half(kind, form):\n"
         "    if getattr(kind, 'type', '') == 'WROTE': os.kill(os.getpid(), signal.SIGKILL)\n"
-        "    return rows(kind, form, batch)\n"
-        "csv_forms.rows = half\n"
+        "    return header(kind, form)\n"
+        "csv_forms.header = half\n"
         "export_graph(small_graph(Path(sys.argv[1])), sys.argv[2], 'neptune', NullProgress())\n"
     )
     arguments = [str(tmp_path / "other"), str(out), __file__.rpartition("/")[0]]

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from shelfcheck.errors import UsageError
 from shelfcheck.progress import NullProgress
 from shelfcheck.remote_workspace import open_workspace
+from shelfcheck.settings_file import resolve
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from shelfcheck.graph.export import Export, Target
@@ -26,6 +27,8 @@ def graph_export(
     models: Sequence[str] | None = None,
     compress: bool = False,
     max_megabytes: int = 256,
+    config: str | Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
     force: bool = False,
 ) -> Export:
@@ -38,6 +41,8 @@ def graph_export(
         models: whose predictions to write; None writes those of all.
         compress: gzip the CSV files.
         max_megabytes: a CSV file is closed once it holds as much, before gzip.
+        config: as for `run`; `run.threads`, `run.engine` and `spark` are read.
+        overrides: as for `run`.
         progress: told how far the work is.
         force: write what is there already, too.
 
@@ -52,6 +57,7 @@ def graph_export(
         output,
         to,
         progress or NullProgress(),
+        resolve(config, overrides, workspace).settings,
         models=models,
         compress=compress,
         max_bytes=max_megabytes << 20,

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 Examples:
   shelfcheck graph export --to neptune s3://bucket/graph --workspace shop
   shelfcheck graph export --to neo4j import --gzip --workspace shop
-  shelfcheck graph export --to parquet tables --model out_of_fold --workspace shop"""
+  shelfcheck graph export --to parquet tables --model out_of_fold --workspace shop
+  shelfcheck graph export --to gremlin /shared/graph --workspace /shared/shop --engine spark"""
 )
 @click.argument("output")
 @click.option(
@@ -39,42 +40,34 @@ Examples:
     show_default=True,
     help="Size at which a CSV file is closed, before gzip.",
 )
-@options.workspace
-@options.force
-@options.quiet
-@options.as_json
+@options.common
 def export(
+    job: options.Job,
     *,
     output: str,
     target: Target,
     models: tuple[str, ...],
     compress: bool,
     max_megabytes: int,
-    workspace: str,
-    force: bool,
-    quiet: bool,
-    as_json: bool,
 ) -> None:
     """Write the graph as files that a graph database loads.
 
     OUTPUT is a folder or a URL such as s3://bucket/prefix: new, empty, or of an earlier export. The files
     are below OUTPUT/data; OUTPUT/manifest.json tells rows, bytes and SHA-256 of each. What an earlier export
-    of the same tables has finished, also one that was killed, is not written again.
+    of the same tables has finished, also one that was killed, is not written again. --engine spark writes
+    several files at a time on a cluster, the same bytes.
     """
-    from shelfcheck.cli.progress import ConsoleProgress  # noqa: PLC0415 - loads rich's bars
-
-    with ConsoleProgress(quiet=quiet) as progress:
+    with job.progress() as progress:
         written = api.graph_export(
-            workspace,
+            job.workspace,
             output,
             target,
             models=models or None,
             compress=compress,
             max_megabytes=max_megabytes,
-            progress=progress,
-            force=force,
+            **job.arguments(progress),
         )
-    if as_json:
+    if job.as_json:
         options.print_json(asdict(written) | {"fresh": written.fresh, "data": written.data})
         return
     rows = [

@@ -44,7 +44,18 @@ assignments = click.option(
     help="Set one setting, e.g. --set train.linear.epochs=3. May be repeated.",
 )
 threads = click.option("--threads", type=click.IntRange(0), help="Worker threads; 0 takes all processors.")
-SPARK: Final = ("run", "prepare", "sample", "explore", "language", "train", "predict", "audit", "graph build")
+SPARK: Final = (
+    "run",
+    "prepare",
+    "sample",
+    "explore",
+    "language",
+    "train",
+    "predict",
+    "audit",
+    "graph build",
+    "graph export",
+)
 """Commands that have a Spark form."""
 
 

@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 from shelfcheck import schema
 from shelfcheck.explore.kernels import SUMS, add_up, count_characters, count_tokens
 from shelfcheck.explore.lengths import Lengths
+from shelfcheck.ordered import ordered_map
 from shelfcheck.prepare.fingerprint import fingerprints
-from shelfcheck.prepare.ordered import ordered_map
 from shelfcheck.prepare.units import NO_DATE, UNIT_ROWS, opened, places, read_part
 
 if TYPE_CHECKING:

@@ -43,6 +43,11 @@ class Folder:
     def __str__(self) -> str:
         return self.place
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it is a folder of this machine, or of storage that machines share."""
+        return self._store is None
+
     def names(self) -> set[str]:
         """Every file below it, relative, but for what an export that was killed left unfinished."""
         with self._told("listed"):
@@ -99,6 +104,15 @@ class Folder:
             yield spool
         finally:
             shutil.rmtree(spool, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def scratch(self, shared: Path | None) -> Iterator[Path]:
+        """For what a task then puts: `shared`, of the spool, or, for a store, a temporary folder."""
+        if shared is not None:
+            yield shared
+            return
+        with tempfile.TemporaryDirectory(prefix="shelfcheck-export-") as made:
+            yield Path(made)
 
     def put(self, finished: Path, name: str) -> None:
         """Move a finished file of the spool to its name, in one step."""

@@ -17,7 +17,7 @@ from shelfcheck.errors import WorkspaceError
 from shelfcheck.graph.store import EDGES, NODES, PREDICTED_SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from shelfcheck.graph.store import Graph
@@ -125,12 +125,46 @@ class Table:
                 f"{self.path}: gone, since the graph was built again meanwhile. Run the same command again."
             ) from error
 
-    def batches(self, skip: int = 0) -> Iterator[pa.RecordBatch]:
-        """Rows in the table's order, BATCH_ROWS at once, without the first `skip` batches."""
+    def batches(self, skip: int = 0, most: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Rows in the table's order, BATCH_ROWS at once.
+
+        Args:
+            skip: batches to leave out at the beginning; only the row groups of the others are read.
+            most: batches to take; None takes all that are left.
+        """
+        first = skip * BATCH_ROWS
+        last = self.rows if most is None else min(self.rows, first + most * BATCH_ROWS)
         with self.opened() as opened, pq.ParquetFile(opened) as file:
-            for number, batch in enumerate(file.iter_batches(BATCH_ROWS, columns=self.kind.schema.names)):
-                if number >= skip:
-                    yield batch
+            groups: list[int] = []
+            start = end = 0
+            for group in range(file.num_row_groups):
+                begin, end = end, end + file.metadata.row_group(group).num_rows
+                if end > first and begin < last:
+                    start = start if groups else begin
+                    groups.append(group)
+            if groups:
+                read = file.iter_batches(BATCH_ROWS, row_groups=groups, columns=self.kind.schema.names)
+                yield from _cut(read, first - start, last - first)
+
+
+def _cut(batches: Iterable[pa.RecordBatch], skip: int, rows: int) -> Iterator[pa.RecordBatch]:
+    """So many rows after the first `skip`, BATCH_ROWS at once."""
+    waiting: list[pa.RecordBatch] = []
+    held = 0
+    for batch in batches:
+        own = batch.slice(skip, rows)
+        skip = max(0, skip - batch.num_rows)
+        rows -= own.num_rows
+        held += own.num_rows
+        waiting.append(own)
+        if held >= BATCH_ROWS or rows == 0:
+            table = pa.Table.from_batches(waiting).combine_chunks()
+            whole = held if rows == 0 else held // BATCH_ROWS * BATCH_ROWS
+            yield from table.slice(0, whole).to_batches(BATCH_ROWS)
+            held -= whole
+            waiting = table.slice(whole).to_batches()
+        if rows == 0:
+            return
 
 
 def tables(graph: Graph, models: Sequence[str] | None = None) -> list[Table]:

@@ -28,11 +28,11 @@ import pyarrow.parquet as pq
 from shelfcheck import schema
 from shelfcheck.errors import WorkspaceError
 from shelfcheck.interrupts import deferred
+from shelfcheck.ordered import ordered_map
 from shelfcheck.prepare.earlier import Earlier, NotUsableError, link, link_files, merge_parts, usable
 from shelfcheck.prepare.falls import FallStream
 from shelfcheck.prepare.limits import RejectedLimit
 from shelfcheck.prepare.months import MonthSlice, MonthWriter, split_by_month
-from shelfcheck.prepare.ordered import ordered_map
 from shelfcheck.prepare.record import RECORD_FILE, ReadSource, Record
 from shelfcheck.prepare.rules import LengthBounds, data_bounds, fixed_bounds
 from shelfcheck.prepare.staging import StagedBatch, StageReader, StageWriter

@@ -43,18 +43,19 @@ KEY_SCHEMA: Final = pa.schema(
     ]
 )
 
-# Every statement runs on DuckDB and, spelled by `engines.sql`, on Spark.
+# Every statement runs on DuckDB and, spelled by `engines.sql`, on Spark. Those with a {share} compare rows
+# with one another, and can be run part by part of the rows: see `_in_parts`.
 
 _STANDING: Final = "SELECT * FROM keys ANTI JOIN falls USING (ordinal)"
 _REPEATS: Final = f"""
     WITH standing AS ({_STANDING}),
          repeated AS (
              SELECT {{key}}_low, {{key}}_high, min(ordinal) AS first_ordinal
-             FROM standing WHERE {{key}}_low IS NOT NULL
+             FROM standing WHERE {{key}}_low IS NOT NULL{{{{share}}}}
              GROUP BY {{key}}_low, {{key}}_high HAVING count(*) > 1)
     SELECT ordinal, $rule AS rule
     FROM standing JOIN repeated USING ({{key}}_low, {{key}}_high)
-    WHERE ordinal > first_ordinal
+    WHERE ordinal > first_ordinal{{{{share}}}}
 """  # noqa: S608 - our own words
 
 NO_FALLS: Final = "SELECT ordinal, CAST(NULL AS VARCHAR) AS rule FROM keys WHERE ordinal < 0"
@@ -71,7 +72,7 @@ RARE: Final = f"""
 # Reviews without an id get one from their content, so equal ones need telling apart.
 OCCURRENCES: Final = f"""
     WITH standing AS (
-             SELECT ordinal, content_low, content_high FROM ({_STANDING}) WHERE id_low IS NULL),
+             SELECT ordinal, content_low, content_high FROM ({_STANDING}) WHERE id_low IS NULL{{share}}),
          repeated AS (
              SELECT content_low, content_high FROM standing
              GROUP BY content_low, content_high HAVING count(*) > 1)
@@ -112,21 +113,37 @@ def key_batch(screened: Screened) -> pa.RecordBatch:
     return keys.filter(pa.array(standing))
 
 
-def find_falls(engine: Relations, settings: PrepareSettings, bounds: LengthBounds | None) -> None:
+def find_falls(
+    engine: Relations, settings: PrepareSettings, bounds: LengthBounds | None, parts: int = 1
+) -> None:
     """Make the relations `falls` (ordinal, rule) and `occurrences` (ordinal, occurrence).
 
     Args:
         engine: holds the relation `keys`, KEY_SCHEMA, and gets the others.
         settings: which rules hold.
         bounds: lengths to keep, where they came from the data.
+        parts: into how many parts to cut the rows to compare them; more take less memory, and more time.
     """
     engine.create("falls", NO_FALLS)
     if bounds is not None:
         engine.append("falls", SHORT, {"rule": TOO_SHORT, "bound": bounds.least})
         engine.append("falls", LONG, {"rule": TOO_LONG, "bound": bounds.most})
     if settings.drop_duplicates:
-        engine.append("falls", REPEATED_IDS, {"rule": REPEATED_REVIEW_ID})
-        engine.append("falls", REPEATED_CONTENT, {"rule": EXACT_DUPLICATE})
+        for sql, part in _in_parts(REPEATED_IDS, "id_low", parts):
+            engine.append("falls", sql, {"rule": REPEATED_REVIEW_ID, **part})
+        for sql, part in _in_parts(REPEATED_CONTENT, "content_low", parts):
+            engine.append("falls", sql, {"rule": EXACT_DUPLICATE, **part})
     if settings.min_category_share > 0:
         engine.append("falls", RARE, {"rule": RARE_CATEGORY, "share": settings.min_category_share})
-    engine.create("occurrences", OCCURRENCES)
+    (first, part), *others = _in_parts(OCCURRENCES, "content_low", parts)
+    engine.create("occurrences", first, part)
+    for sql, part in others:
+        engine.append("occurrences", sql, part)
+
+
+def _in_parts(statement: str, key: str, parts: int) -> list[tuple[str, dict[str, int]]]:
+    """A statement for each part of the rows by a key, with its parameters: equal keys are in one part."""
+    if parts == 1:
+        return [(statement.format(share=""), {})]
+    share = f" AND {key} % CAST($parts AS UBIGINT) = CAST($part AS UBIGINT)"
+    return [(statement.format(share=share), {"parts": parts, "part": part}) for part in range(parts)]

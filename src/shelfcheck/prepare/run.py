@@ -19,7 +19,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -58,6 +58,10 @@ if TYPE_CHECKING:
     from shelfcheck.progress import Progress
     from shelfcheck.sources import Source, SourceBatch
 
+# Rows that are compared with one another at a time, for each megabyte that the engine has. DuckDB 2.0
+# compares 134,000 out of core, and has run out of memory at 240,000.
+_COMPARED_ROWS: Final = 100_000
+
 
 def prepare(
     sources: Sequence[Source],
@@ -75,8 +79,8 @@ def prepare(
     was read), with `run.incremental` `keys/` and `falls/`, by which a later run adds to these reviews, and,
     with `prepare.csv`, `csv/YYYY-MM.csv.gz`. Within a month, rows stand in the order of the input. Memory
     does not grow with the input: about an eighth of `run.memory_limit` for rows by month and, before
-    that, an eighth for duplicates, beside the code itself and some batches for each thread. On disk,
-    the uncompressed size of the input is needed while it runs.
+    that, a quarter for duplicates, beside the code itself and some batches for each thread. On disk,
+    the uncompressed size of the input is needed while it runs, and 40 bytes a review to find duplicates.
 
     With `previous`, only sources that it does not hold are read, where that gives the same: the rows,
     counts and rejected rows are always those of a run that reads all sources. Within a month, rows of new
@@ -291,12 +295,13 @@ class _Run:
             self.rows,
             [known.before is None for known in self.known],
         )
-        megabytes = max(64, self.memory // 8 // 10**6)
+        megabytes = max(64, self.memory // 4 // 10**6)
+        parts = -(-sum(self.rows) // (megabytes * _COMPARED_ROWS))
         self.progress.start("Finding duplicates", None, "rows")
         with DuckDB(self.staging / "spill", f"{megabytes}MB", self.threads) as engine:
             keys.view_keys(engine, files, bases)
             bounds = fixed or data_bounds(self.settings.prepare, keys.length_histogram(engine))
-            find_falls(engine, self.settings.prepare, None if fixed else bounds)
+            find_falls(engine, self.settings.prepare, None if fixed else bounds, max(1, parts))
             keys.place_falls(engine)
             if self.earlier is not None:
                 changed = keys.judged_otherwise(engine, self.earlier.fall_files)

@@ -17,6 +17,8 @@ from shelfcheck.prepare.fingerprint import fingerprints
 from shelfcheck.prepare.rules import EXACT_DUPLICATE, RARE_CATEGORY, REPEATED_REVIEW_ID, TOO_LONG, TOO_SHORT
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from shelfcheck.config import PrepareSettings
     from shelfcheck.engines.relations import Relations
     from shelfcheck.prepare.rules import LengthBounds, Screened
@@ -43,26 +45,28 @@ KEY_SCHEMA: Final = pa.schema(
     ]
 )
 
-# Every statement runs on DuckDB and, spelled by `engines.sql`, on Spark. Those with a {share} compare rows
-# with one another, and can be run part by part of the rows: see `_in_parts`.
+# Every statement runs on DuckDB and, spelled by `engines.sql`, on Spark. Those that are templates compare
+# rows with one another, and can be run part by part of the rows: see `_compare`.
 
 _STANDING: Final = "SELECT * FROM keys ANTI JOIN falls USING (ordinal)"
-_REPEATS: Final = f"""
-    WITH standing AS ({_STANDING}),
+_REPEATS: Final = """
+    WITH standing AS ({{standing}}),
          repeated AS (
-             SELECT {{key}}_low, {{key}}_high, min(ordinal) AS first_ordinal
-             FROM standing WHERE {{key}}_low IS NOT NULL{{{{share}}}}
-             GROUP BY {{key}}_low, {{key}}_high HAVING count(*) > 1)
+             SELECT {key}_low, {key}_high, min(ordinal) AS first_ordinal
+             FROM standing WHERE {key}_low IS NOT NULL
+             GROUP BY {key}_low, {key}_high HAVING count(*) > 1)
     SELECT ordinal, $rule AS rule
-    FROM standing JOIN repeated USING ({{key}}_low, {{key}}_high)
-    WHERE ordinal > first_ordinal{{{{share}}}}
-"""  # noqa: S608 - our own words
+    FROM standing JOIN repeated USING ({key}_low, {key}_high)
+    WHERE ordinal > first_ordinal
+"""
 
 NO_FALLS: Final = "SELECT ordinal, CAST(NULL AS VARCHAR) AS rule FROM keys WHERE ordinal < 0"
 SHORT: Final = f"SELECT ordinal, $rule AS rule FROM ({_STANDING}) WHERE length < $bound"  # noqa: S608
 LONG: Final = f"SELECT ordinal, $rule AS rule FROM ({_STANDING}) WHERE length > $bound"  # noqa: S608
-REPEATED_IDS: Final = _REPEATS.format(key="id")
-REPEATED_CONTENT: Final = _REPEATS.format(key="content")
+_REPEATED_IDS: Final = _REPEATS.format(key="id")
+_REPEATED_CONTENT: Final = _REPEATS.format(key="content")
+REPEATED_IDS: Final = _REPEATED_IDS.format(standing=_STANDING)
+REPEATED_CONTENT: Final = _REPEATED_CONTENT.format(standing=_STANDING)
 RARE: Final = f"""
     WITH standing AS ({_STANDING}),
          counts AS (SELECT category, count(*) AS n FROM standing GROUP BY category)
@@ -70,9 +74,9 @@ RARE: Final = f"""
     WHERE category IN (SELECT category FROM counts WHERE n < $share * (SELECT sum(n) FROM counts))
 """  # noqa: S608
 # Reviews without an id get one from their content, so equal ones need telling apart.
-OCCURRENCES: Final = f"""
+_OCCURRENCES: Final = """
     WITH standing AS (
-             SELECT ordinal, content_low, content_high FROM ({_STANDING}) WHERE id_low IS NULL{{share}}),
+             SELECT ordinal, content_low, content_high FROM ({standing}) WHERE id_low IS NULL),
          repeated AS (
              SELECT content_low, content_high FROM standing
              GROUP BY content_low, content_high HAVING count(*) > 1)
@@ -83,7 +87,14 @@ OCCURRENCES: Final = f"""
         ) AS occurrence
         FROM standing SEMI JOIN repeated USING (content_low, content_high))
     WHERE occurrence > 1
-"""  # noqa: S608
+"""
+OCCURRENCES: Final = _OCCURRENCES.format(standing=_STANDING)
+# The rows of one part: equal keys are in one.
+_PART: Final = """
+    SELECT ordinal, id_low, id_high, content_low, content_high
+    FROM (SELECT * FROM keys WHERE {key} % CAST($parts AS UBIGINT) = CAST($part AS UBIGINT))
+    ANTI JOIN falls USING (ordinal)
+"""
 FALLS_BY_ORDINAL: Final = """
     SELECT ordinal, rule, CAST(NULL AS BIGINT) AS occurrence FROM falls
     UNION ALL
@@ -129,21 +140,25 @@ def find_falls(
         engine.append("falls", SHORT, {"rule": TOO_SHORT, "bound": bounds.least})
         engine.append("falls", LONG, {"rule": TOO_LONG, "bound": bounds.most})
     if settings.drop_duplicates:
-        for sql, part in _in_parts(REPEATED_IDS, "id_low", parts):
-            engine.append("falls", sql, {"rule": REPEATED_REVIEW_ID, **part})
-        for sql, part in _in_parts(REPEATED_CONTENT, "content_low", parts):
-            engine.append("falls", sql, {"rule": EXACT_DUPLICATE, **part})
+        for sql in _compare(engine, _REPEATED_IDS, "id_low", parts):
+            engine.append("falls", sql, {"rule": REPEATED_REVIEW_ID})
+        for sql in _compare(engine, _REPEATED_CONTENT, "content_low", parts):
+            engine.append("falls", sql, {"rule": EXACT_DUPLICATE})
     if settings.min_category_share > 0:
         engine.append("falls", RARE, {"rule": RARE_CATEGORY, "share": settings.min_category_share})
-    (first, part), *others = _in_parts(OCCURRENCES, "content_low", parts)
-    engine.create("occurrences", first, part)
-    for sql, part in others:
-        engine.append("occurrences", sql, part)
+    for part, sql in enumerate(_compare(engine, _OCCURRENCES, "content_low", parts)):
+        (engine.append if part else engine.create)("occurrences", sql)
 
 
-def _in_parts(statement: str, key: str, parts: int) -> list[tuple[str, dict[str, int]]]:
-    """A statement for each part of the rows by a key, with its parameters: equal keys are in one part."""
+def _compare(engine: Relations, template: str, key: str, parts: int) -> Iterator[str]:
+    """The statement of a template, to be run before the next is asked for: of all rows, or of each part's.
+
+    A part's rows are laid out before they are compared, so that the engine does one thing at a time.
+    """
     if parts == 1:
-        return [(statement.format(share=""), {})]
-    share = f" AND {key} % CAST($parts AS UBIGINT) = CAST($part AS UBIGINT)"
-    return [(statement.format(share=share), {"parts": parts, "part": part}) for part in range(parts)]
+        yield template.format(standing=_STANDING)
+        return
+    for part in range(parts):
+        engine.create("rows_of_part", _PART.format(key=key), {"parts": parts, "part": part})
+        yield template.format(standing="SELECT * FROM rows_of_part")
+        engine.run("DROP TABLE rows_of_part")

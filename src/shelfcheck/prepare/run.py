@@ -59,8 +59,8 @@ if TYPE_CHECKING:
     from shelfcheck.sources import Source, SourceBatch
 
 # Rows that are compared with one another at a time, for each megabyte that the engine has. DuckDB 2.0
-# compares 134,000 out of core, and has run out of memory at 240,000.
-_COMPARED_ROWS: Final = 100_000
+# compares 134,000 out of core, but may hold rows that fell beside; it has run out of memory at 240,000.
+_COMPARED_ROWS: Final = 50_000
 
 
 def prepare(
@@ -79,7 +79,7 @@ def prepare(
     was read), with `run.incremental` `keys/` and `falls/`, by which a later run adds to these reviews, and,
     with `prepare.csv`, `csv/YYYY-MM.csv.gz`. Within a month, rows stand in the order of the input. Memory
     does not grow with the input: about an eighth of `run.memory_limit` for rows by month and, before
-    that, a quarter for duplicates, beside the code itself and some batches for each thread. On disk,
+    that, half for duplicates, beside the code itself and some batches for each thread. On disk,
     the uncompressed size of the input is needed while it runs, and 40 bytes a review to find duplicates.
 
     With `previous`, only sources that it does not hold are read, where that gives the same: the rows,
@@ -295,7 +295,7 @@ class _Run:
             self.rows,
             [known.before is None for known in self.known],
         )
-        megabytes = max(64, self.memory // 4 // 10**6)
+        megabytes = max(64, self.memory // 2 // 10**6)
         parts = -(-sum(self.rows) // (megabytes * _COMPARED_ROWS))
         self.progress.start("Finding duplicates", None, "rows")
         with DuckDB(self.staging / "spill", f"{megabytes}MB", self.threads) as engine:

@@ -53,6 +53,7 @@ Frame: TypeAlias = DataFrame
 
 Result = TypeVar("Result")
 _POLL_SECONDS: Final = 0.25
+_CANCELS: Final = 30  # times, a second apart, that an interrupted action is cancelled
 _ROWS_A_PARTITION: Final = 2_000_000  # of keys and counts, some 100 bytes each
 _MARK: Final = "\x1eshelfcheck "  # begins what an executor wants to tell a person
 _numbers: Final = itertools.count(1)
@@ -300,8 +301,10 @@ class Spark:
             raise _failure(error, label) from error
         except BaseException:
             with suppress(Exception):
-                self._context.cancelJobGroup(group)
-                wait([future], 30)
+                for _ in range(_CANCELS):  # a job that is only just on its way is not cancelled by the first
+                    self._context.cancelJobGroup(group)
+                    if wait([future], 1).done:
+                        break
             raise
         if tasks is not None and tasks > done:
             self._progress.advance(tasks - done)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import gzip
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Self, cast
+from typing import IO, TYPE_CHECKING, Self
 
 import numpy as np
 import pyarrow.compute as pc
 
 from shelfcheck.export.rows import SIDES
+from shelfcheck.gzipped import written
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     import pyarrow as pa
@@ -82,7 +81,7 @@ class Shards:
                 last = min(last, int(np.searchsorted(ends, before + self._most - side.size)) + 1)
             if side.file is None:
                 side.opened = ExitStack()
-                side.file = side.opened.enter_context(_opened(side.path, compress=self._compress))
+                side.file = side.opened.enter_context(written(side.path, compress=self._compress))
             side.file.write(_bytes(lines.slice(at, last - at)))
             side.size += int(ends[last - 1]) - before
             side.rows += last - at
@@ -104,14 +103,3 @@ def _bytes(lines: pa.Array) -> memoryview:
     _, offsets, data = lines.buffers()
     bounds = np.frombuffer(offsets, np.int32, len(lines) + 1, 4 * lines.offset)
     return memoryview(data)[int(bounds[0]) : int(bounds[-1])]
-
-
-@contextmanager
-def _opened(path: Path, *, compress: bool) -> Iterator[IO[bytes]]:
-    with path.open("wb") as raw:
-        if not compress:
-            yield raw
-            return
-        # No name and no time in the header: the same rows give the same bytes.
-        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as file:
-            yield cast("IO[bytes]", file)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import gzip
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import IO, TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from shelfcheck.graph import csv_forms
 from shelfcheck.graph.export_journal import DATA, ExportedFile
 from shelfcheck.graph.property_graph import BATCH_ROWS
+from shelfcheck.gzipped import written
 from shelfcheck.ordered import ordered_map
 from shelfcheck.stores.transfer import sha256_of
 
@@ -40,8 +39,8 @@ class Files:
     """
 
     form: Form | None
-    compress: bool = False
-    max_bytes: int = 256 << 20
+    compress: bool
+    max_bytes: int
 
     def full(self, size: int, rows: int) -> bool:
         """Whether a file takes no more batches: it holds so many bytes, and a row."""
@@ -124,7 +123,7 @@ def missing(
         one = next(ready, None)
         while one is not None:
             rows = size = 0
-            with opened(path, compress=files.compress) as file:
+            with written(path, compress=files.compress) as file:
                 size += file.write(files.head(table))
                 while one is not None and not files.full(size, rows):
                     rows += one[0].num_rows
@@ -132,15 +131,3 @@ def missing(
                     one = next(ready, None)
             yield Made(path, files.name(table, number), rows)
             number += 1
-
-
-@contextmanager
-def opened(path: Path, *, compress: bool) -> Iterator[IO[bytes]]:
-    """A file to write lines to."""
-    with path.open("wb") as raw:
-        if not compress:
-            yield raw
-            return
-        # No name and no time in the header: the same rows give the same bytes.
-        with gzip.GzipFile("", "wb", compresslevel=6, fileobj=raw, mtime=0) as file:
-            yield cast("IO[bytes]", file)

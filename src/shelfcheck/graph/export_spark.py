@@ -17,10 +17,11 @@ import pyarrow as pa
 
 from shelfcheck.engines.executor import begin, check_reach, mark
 from shelfcheck.errors import WorkspaceError
-from shelfcheck.graph.export_files import Made, copied, header_file, opened, put, remaining
+from shelfcheck.graph.export_files import Made, copied, header_file, put, remaining
 from shelfcheck.graph.export_journal import ExportedFile
 from shelfcheck.graph.folder import Folder
 from shelfcheck.graph.property_graph import BATCH_ROWS, Table
+from shelfcheck.gzipped import written
 from shelfcheck.interrupts import deferred
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def _made(file: _File, files: Files, path: Path) -> Made:
     if file.number == _HEADER:
         return header_file(file.table, path)
     rows = 0
-    with opened(path, compress=files.compress) as sink:
+    with written(path, compress=files.compress) as sink:
         sink.write(files.head(file.table))
         for batch in _batches(file):
             sink.write(files.lines(file.table, batch))

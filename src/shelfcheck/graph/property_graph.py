@@ -13,11 +13,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from shelfcheck.batches import filled, span
 from shelfcheck.errors import WorkspaceError
 from shelfcheck.graph.store import EDGES, NODES, PREDICTED_SCHEMA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from shelfcheck.graph.store import Graph
@@ -144,27 +145,7 @@ class Table:
                     groups.append(group)
             if groups:
                 read = file.iter_batches(BATCH_ROWS, row_groups=groups, columns=self.kind.schema.names)
-                yield from _cut(read, first - start, last - first)
-
-
-def _cut(batches: Iterable[pa.RecordBatch], skip: int, rows: int) -> Iterator[pa.RecordBatch]:
-    """So many rows after the first `skip`, BATCH_ROWS at once."""
-    waiting: list[pa.RecordBatch] = []
-    held = 0
-    for batch in batches:
-        own = batch.slice(skip, rows)
-        skip = max(0, skip - batch.num_rows)
-        rows -= own.num_rows
-        held += own.num_rows
-        waiting.append(own)
-        if held >= BATCH_ROWS or rows == 0:
-            table = pa.Table.from_batches(waiting).combine_chunks()
-            whole = held if rows == 0 else held // BATCH_ROWS * BATCH_ROWS
-            yield from table.slice(0, whole).to_batches(BATCH_ROWS)
-            held -= whole
-            waiting = table.slice(whole).to_batches()
-        if rows == 0:
-            return
+                yield from filled(span(read, first - start, last - first), BATCH_ROWS)
 
 
 def tables(graph: Graph, models: Sequence[str] | None = None) -> list[Table]:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from shelfcheck.batches import filled, span
 from shelfcheck.models.encoded import ROW_SCHEMA, Encoded, part_file
 from shelfcheck.models.ngrams import row_keys
 from shelfcheck.prepare.read import prepared_files, read_file
@@ -152,22 +153,11 @@ def iter_added(
     prepared_dir: Path, added: Mapping[str, int], columns: Sequence[str], batch_rows: int
 ) -> Iterator[pa.RecordBatch]:
     """Yield the reviews that were added, in the order of all; only the last batch may have fewer rows."""
-    pending: list[pa.RecordBatch] = []
-    rows = 0
-    for file, month in prepared_files(prepared_dir):
-        first = added.get(file.relative_to(prepared_dir).as_posix())
-        if first is None:
-            continue
-        passed = first
-        for read in read_file(file, month, columns, batch_rows):
-            batch = read.slice(passed)
-            passed = max(0, passed - read.num_rows)
-            while rows + batch.num_rows >= batch_rows:
-                taken = batch_rows - rows
-                yield pa.concat_batches([*pending, batch.slice(0, taken)])
-                batch, pending, rows = batch.slice(taken), [], 0
-            if batch.num_rows:
-                pending.append(batch)
-                rows += batch.num_rows
-    if pending:
-        yield pa.concat_batches(pending)
+
+    def read() -> Iterator[pa.RecordBatch]:
+        for file, month in prepared_files(prepared_dir):
+            first = added.get(file.relative_to(prepared_dir).as_posix())
+            if first is not None:
+                yield from span(read_file(file, month, columns, batch_rows), first)
+
+    return filled(read(), batch_rows)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from shelfcheck.batches import filled, span
 from shelfcheck.errors import WorkspaceError
 from shelfcheck.listing import LISTING_FILE, UNKNOWN_MONTH, ListedFile, Listing
 from shelfcheck.schema import PREPARED_SCHEMA, REVIEW_MONTH
@@ -89,27 +90,19 @@ def iter_prepared(
     unknown = [name for name in names if name not in PREPARED_SCHEMA.names]
     if unknown:
         raise WorkspaceError(f"{unknown[0]}: prepared reviews have no such column")
-    pending: list[pa.RecordBatch] = []
-    rows = 0
-    passed = first_row
+    # Months may be tiny: readers get batches that are worth their while.
+    yield from filled(_from(prepared_dir, names, batch_rows, first_row), batch_rows)
+
+
+def _from(
+    prepared_dir: str | Path, columns: Sequence[str], batch_rows: int, first_row: int
+) -> Iterator[pa.RecordBatch]:
     for file, month in prepared_files(prepared_dir):
-        if passed and (held := pq.read_metadata(file).num_rows) <= passed:
-            passed -= held
+        if first_row and (held := pq.read_metadata(file).num_rows) <= first_row:
+            first_row -= held
             continue
-        for read in read_file(file, month, names, batch_rows):
-            batch = read.slice(passed)
-            passed = max(0, passed - read.num_rows)
-            # Months may be tiny: readers get batches that are worth their while.
-            while rows + batch.num_rows >= batch_rows:
-                taken = batch_rows - rows
-                yield pa.concat_batches([*pending, batch.slice(0, taken)])
-                batch = batch.slice(taken)
-                pending, rows = [], 0
-            if batch.num_rows:
-                pending.append(batch)
-                rows += batch.num_rows
-    if pending:
-        yield pa.concat_batches(pending)
+        yield from span(read_file(file, month, columns, batch_rows), first_row)
+        first_row = 0
 
 
 def read_file(

@@ -311,17 +311,18 @@ class RemoteWorkspace(Workspace):
         """Upload what is not there yet, name the folder, and remove what it takes the place of."""
         home = self.root / made.artefact / made.folder
         prefix = f"{made.artefact}/{made.folder}/"
+        if made.artefact not in self._seen:
+            self._asked(made.artefact)
+        before, tag = self._seen[made.artefact]
         names = [one["path"] for one in made.files if one["path"] not in there]
         upload(
             self._store,
             [(home / name, f"{prefix}{name}") for name in names],
             self.told,
             f"Uploading {made.artefact}",
+            {f"{prefix}{name}": held for name, held in _held_already(made, before).items()},
         )
         self._held()
-        if made.artefact not in self._seen:
-            self._asked(made.artefact)
-        before, tag = self._seen[made.artefact]
         try:
             name = f"{made.artefact}/{MANIFEST}"
             tag = self._store.put(name, manifest_text(made).encode(), tag)
@@ -423,3 +424,16 @@ class RemoteWorkspace(Workspace):
     def _in_mirror(self) -> AbstractContextManager[None]:
         """Say of the disk's errors that they are the mirror's."""
         return in_mirror(self.root, self.place)
+
+
+def _held_already(made: Manifest, before: Manifest | None) -> dict[str, str]:
+    """Of files of a publication, by their paths: the object of the one before that has the same bytes.
+
+    None where the same is made again: that is how one replaces what was damaged in the store.
+    """
+    if before is None or before.fingerprint == made.fingerprint:
+        return {}
+    folder = f"{before.artefact}/{before.folder}"
+    held = {(one["sha256"], one["bytes"]): f"{folder}/{one['path']}" for one in before.files if one["sha256"]}
+    found = {one["path"]: held.get((one["sha256"], one["bytes"])) for one in made.files}
+    return {path: there for path, there in found.items() if there is not None}

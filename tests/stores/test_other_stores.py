@@ -92,7 +92,7 @@ def _running(command, port):
         process.wait()
 
 
-def test_objects(place):
+def test_objects(place, tmp_path):
     store = open_store(f"{place}/objects")
     assert store.get("a") is None
     first = store.put("a", b"one", None)
@@ -108,6 +108,11 @@ def test_objects(place):
     assert store.read("b/c", 2, 5) == b"234"
     with store.open("b/c") as file:
         assert file.read() == b"0123456789"
+    (tmp_path / "c").write_bytes(b"0123456789")
+    for there in ("b/c", "never-there"):
+        assert [job() for job in store.copy_jobs(there, tmp_path / "c", "b/d")] == [10]
+        assert store.read("b/d", 0, 10) == b"0123456789"
+        store.delete(["b/d"])
     store.delete(["a", "never-there"])
     assert list(store.listing()) == ["b/c"]
     with pytest.raises(AbsentError):

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _MOST_PARTS: Final = 10_000  # of one object
+_MOST_COPIED: Final = 1 << 30  # bytes that S3 copies in one request, which must not outlast `_SECONDS`
 _SECONDS: Final = 60  # without a byte, after which a connection counts as lost
 
 
@@ -84,6 +85,10 @@ class S3Store(Store):
         answer = self._call("put_object", Key=self._key(path), Body=data, **condition)
         return str(answer["ETag"]).strip('"')
 
+    def _copy(self, there: str, path: str) -> None:
+        source = {"Bucket": self._bucket, "Key": self._key(there)}
+        self._call("copy_object", Key=self._key(path), CopySource=source)
+
     def _entry(self, path: str) -> Entry:
         answer = self._call("head_object", Key=self._key(path))
         return Entry(int(answer["ContentLength"]), str(answer["ETag"]).strip('"'), answer["LastModified"])
@@ -124,6 +129,12 @@ class S3Store(Store):
 
             return [whole]
         return _InParts(self, file, name, size).jobs()
+
+    def copy_jobs(self, there: str, file: Path, name: str) -> list[Callable[[], int]]:
+        """What to do to have the store copy a file; a large one is uploaded, in parts."""
+        if file.stat().st_size > _MOST_COPIED:
+            return self.upload_jobs(file, name)
+        return super().copy_jobs(there, file, name)
 
     def end_unfinished(self, is_leftover: Callable[[str, dt.datetime], bool]) -> int:
         """Abort uploads in parts that were never finished, where `is_leftover` says so."""

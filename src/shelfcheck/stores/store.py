@@ -191,6 +191,25 @@ class Store:
 
         return [whole]
 
+    def copy_jobs(self, there: str, file: Path, name: str) -> list[Callable[[], int]]:
+        """As `upload_jobs`, of a file that the store holds under another name: it is copied there, not sent.
+
+        Args:
+            there: the name that it has; if it is gone by then, the file is uploaded.
+            file: the same on the local disk.
+            name: the name that it gets.
+        """
+
+        def copied() -> int:
+            try:
+                self.asked(name, lambda: self._copy(self._path(there), self._path(name)))
+            except AbsentError:
+                for job in self.upload_jobs(file, name):
+                    job()
+            return file.stat().st_size
+
+        return [copied]
+
     def end_unfinished(self, is_leftover: Callable[[str, dt.datetime], bool]) -> int:  # noqa: ARG002
         """Give up uploads in parts that were never finished, where `is_leftover` says so; tells how many."""
         return 0  # these stores forget them by themselves: in a week
@@ -262,6 +281,9 @@ class Store:
             if is_absent(error):
                 return None
             raise
+
+    def _copy(self, there: str, path: str) -> None:
+        self._fs.cp_file(there, path)
 
     def _delete(self, paths: list[str]) -> None:
         self._fs.rm(paths)

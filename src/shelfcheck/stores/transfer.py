@@ -16,7 +16,7 @@ from shelfcheck.stores.errors import StoreError
 from shelfcheck.stores.store import PART_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from shelfcheck.progress import Progress
@@ -76,13 +76,28 @@ def upload(
     files: Sequence[tuple[Path, str]],
     progress: Progress | None = None,
     label: str = "Uploading",
+    there: Mapping[str, str] | None = None,
 ) -> None:
     """Upload files, each under its name in the store.
+
+    Args:
+        store: where to.
+        files: what, and under which name.
+        progress: told the bytes.
+        label: what progress shows.
+        there: of names, others under which the store holds the same bytes; these it copies by itself.
 
     Raises:
         StoreError: the store cannot be asked, or refuses.
     """
-    jobs = [job for file, name in files for job in store.upload_jobs(file, name)]
+    held = there or {}
+    jobs = [
+        job
+        for file, name in files
+        for job in (
+            store.copy_jobs(held[name], file, name) if name in held else store.upload_jobs(file, name)
+        )
+    ]
     if progress is not None:
         progress.start(label, sum(file.stat().st_size for file, _ in files), "bytes")
     _side_by_side(store, jobs, progress)

@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit
 
 from shelfcheck.models.kernels import BLOCK
-from shelfcheck.models.lookahead import ask_places, ask_rows, ask_values, look_up
+from shelfcheck.models.lookahead import ask_places, ask_rows, ask_values, leave_out, look_up
 from shelfcheck.models.ngram_kernels import mix
 
 Array = Any  # Numba's view of a NumPy array; shapes and types stand in the docstrings
@@ -101,42 +101,33 @@ def learn(
     for b in range(len(blocks)):
         rate = np.float32(rate_first + (rate_last - rate_first) * b / len(blocks))
         first, last = blocks[b] * BLOCK, min(n, (blocks[b] + 1) * BLOCK)
-        next_known = 0
+        next_size = 0
         for r in range(first - 1, last):  # the first turn only looks ahead
             x, next_x = next_x, x
             features, next_features = next_features, features
-            known, next_known = next_known, 0
+            size, next_size = next_size, 0
             if r + 1 < last:
                 begin, stop = indptr[rows[r + 1]], indptr[rows[r + 1] + 1]
                 if stop - begin >= len(next_x):
                     next_x = np.empty(2 * (stop - begin), np.float32)
                     next_features = np.empty(len(next_x), np.uint32)
-                next_known = look_up(ids, begin, stop, position, tf, next_features, next_x)
-                ask_rows(next_features, next_known, flat, width)
-                ask_values(next_features, next_known, factor)
+                found = look_up(ids, begin, stop, position, tf, next_features, next_x)
+                next_size, random = leave_out(next_features, next_x, found, threshold, random)
+                ask_rows(next_features, next_size, flat, width)
+                ask_values(next_features, next_size, factor)
                 if adaptive:
-                    ask_values(next_features, next_known, squares)
+                    ask_values(next_features, next_size, squares)
             if r + 2 < last:
                 ask_places(ids, indptr[rows[r + 2]], indptr[rows[r + 2] + 1], position)
             if r < first:
                 continue
-            size = 0
-            norm = np.float32(0)
-            for j in range(known):
-                if threshold > 0:
-                    random ^= random << np.uint64(13)  # xorshift64 (Marsaglia 2003)
-                    random ^= random >> np.uint64(7)
-                    random ^= random << np.uint64(17)
-                    if (random >> np.uint64(20)) & np.uint64(65535) < threshold:
-                        continue
-                f = features[j]
-                v = factor[f] * x[j]
-                features[size] = f
-                x[size] = v
-                norm += v * v if unit_norm else v
-                size += 1
             if size == 0:
                 continue
+            norm = np.float32(0)
+            for j in range(size):
+                v = factor[features[j]] * x[j]
+                x[j] = v
+                norm += v * v if unit_norm else v
             features[size] = end
             x[size] = factor[end]
             norm += factor[end] * factor[end] if unit_norm else factor[end]

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from shelfcheck.models.lookahead import ask_places, ask_rows, ask_values, look_up
+from shelfcheck.models.lookahead import ask_places, ask_rows, ask_values, leave_out, look_up
 from shelfcheck.models.ngram_kernels import mix
 
 Array = Any  # Numba's view of a NumPy array; shapes and types stand in the docstrings
@@ -100,12 +100,7 @@ def learn(
                     next_x = np.empty(2 * (end - begin), np.float32)
                     next_features = np.empty(len(next_x), np.uint32)
                 found = look_up(ids, begin, end, position, tf, next_features, next_x)
-                for j in range(found):  # what is left out need not be fetched
-                    random ^= random << np.uint64(13)  # xorshift64 (Marsaglia 2003)
-                    random ^= random >> np.uint64(7)
-                    random ^= random << np.uint64(17)
-                    next_features[next_size], next_x[next_size] = next_features[j], next_x[j]
-                    next_size += (random >> np.uint64(20)) & np.uint64(65535) >= threshold
+                next_size, random = leave_out(next_features, next_x, found, threshold, random)
                 ask_rows(next_features, next_size, flat, width)
                 ask_values(next_features, next_size, squares)
                 ask_values(next_features, next_size, idf)

@@ -86,6 +86,34 @@ def look_up(
 
 
 @njit(cache=True, nogil=True)
+def leave_out(
+    features: Array, values: Array, known: int, threshold: np.uint64, random: np.uint64
+) -> tuple[int, np.uint64]:
+    """Keep a random part of what `look_up` found: what is left out need not be fetched.
+
+    Args:
+        features: uint32, its first `known` elements thinned out, in their order.
+        values: float32, likewise.
+        known: how many were found.
+        threshold: the share to leave out, of 65,536.
+        random: state of the generator, not 0.
+
+    Returns:
+        How many are kept, and the next state.
+    """
+    if threshold == 0:
+        return known, random
+    kept = 0
+    for j in range(known):
+        random ^= random << np.uint64(13)  # xorshift64 (Marsaglia 2003)
+        random ^= random >> np.uint64(7)
+        random ^= random << np.uint64(17)
+        features[kept], values[kept] = features[j], values[j]
+        kept += int((random >> np.uint64(20)) & np.uint64(65535) >= threshold)
+    return kept, random
+
+
+@njit(cache=True, nogil=True)
 def ask_rows(features: Array, known: int, flat: Array, width: int) -> None:
     """Ask for the rows of a matrix, float32 (features * width), that the first `known` of `features` name."""
     for j in range(known):

@@ -18,19 +18,20 @@ GOLDEN = Path(__file__).parent / "golden"
 
 def statements() -> dict[str, dict[str, str]]:
     """File -> name of the statement -> as it is written, for DuckDB. A stage joins by a line."""
-    from shelfcheck.prepare.spark import run as prepare_run
+    from shelfcheck.prepare.spark import falls
 
     return {
         "prepare": {
             "NO_FALLS": duplicates.NO_FALLS,
-            "SHORT": duplicates.SHORT,
-            "LONG": duplicates.LONG,
-            "REPEATED_IDS": duplicates.REPEATED_IDS,
-            "REPEATED_CONTENT": duplicates.REPEATED_CONTENT,
+            "NO_OCCURRENCES": duplicates.NO_OCCURRENCES,
+            "OUT_OF_BOUNDS": duplicates.OUT_OF_BOUNDS,
+            "SHARED": duplicates.shared_sql("id"),
+            "ALIKE": duplicates.alike_sql("id"),
+            "REPEATS": duplicates.repeats_sql("content"),
             "RARE": duplicates.RARE,
-            "OCCURRENCES": duplicates.OCCURRENCES,
+            "OCCURRENCES": duplicates.occurrences_sql(),
             "FALLS_BY_ORDINAL": duplicates.FALLS_BY_ORDINAL,
-            "FALLS_BY_TASK": prepare_run.FALLS_BY_TASK,
+            "FALLS_AND_TASKS": falls.FALLS_AND_TASKS,
         },
         "explore": {
             "REPEATED": texts.REPEATED,

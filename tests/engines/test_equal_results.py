@@ -142,12 +142,13 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.fixture
 def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
     """Cut as a large input would be: files into pieces, months into files, rows that wait for others."""
-    from shelfcheck.prepare.spark import months, pieces, run
+    from shelfcheck.prepare.spark import keys, months, pieces, run
     from shelfcheck.sampling import run as sampling
 
     monkeypatch.setattr(pieces, "SMALLEST", 8_000)
     monkeypatch.setattr(pieces, "LARGEST", 8_000)
     monkeypatch.setattr(sampling, "batches", partial(sampling.batches, rows=100))
+    monkeypatch.setattr(keys, "_RUN_ROWS", 20)
     monkeypatch.setattr(months, "SMALLEST", 50)
     monkeypatch.setattr(months, "LARGEST", 60)
     monkeypatch.setattr(run, "LEAST_BUDGET", 30_000)
@@ -254,6 +255,28 @@ def test_equal(
     manifests = [Workspace(tmp_path / engine).manifest(stage) for engine in folders]
     assert manifests[0].fingerprint == manifests[1].fingerprint  # type: ignore[union-attr]
     shutil.rmtree(tmp_path)
+
+
+@pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("drop", [True, False])
+def test_spark_and_the_driver_let_the_same_rows_fall(
+    data: dict[str, Path],
+    tmp_path: Path,
+    spark_settings: SparkSettings,
+    monkeypatch: pytest.MonkeyPatch,
+    drop: bool,
+) -> None:
+    """Few rows that are alike are compared by the driver, many by Spark."""
+    from shelfcheck.prepare.spark import falls, prepare_on_spark
+
+    settings = settings_for({"prepare.drop_duplicates": drop}, "spark", spark_settings)
+    sources = find_sources([str(data["nasty"])], settings.source)
+    by_driver = prepare_on_spark(sources, tmp_path / "driver", settings, NullProgress())
+    monkeypatch.setattr(falls, "FEW", 0)
+    by_spark = prepare_on_spark(sources, tmp_path / "spark", settings, NullProgress())
+    assert by_spark == by_driver
+    assert (by_driver.filtered["exact_duplicate"] > 0) == drop
+    assert reviews_in_order(tmp_path / "spark").equals(reviews_in_order(tmp_path / "driver"))
 
 
 def test_the_nasty_data_is_cut(data: dict[str, Path], small_pieces: None) -> None:

@@ -64,6 +64,10 @@ class DuckDB:
         """Add a query's rows to a table; see `Relations`."""
         self.run(f"INSERT INTO {name} {sql}", parameters)
 
+    def drop(self, name: str) -> None:
+        """Forget a table; see `Relations`."""
+        self.run(f"DROP TABLE {name}")
+
     def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """Run one statement with `$name` parameters and fetch all rows."""
         try:

@@ -40,5 +40,8 @@ class Relations(Protocol):
     def append(self, name: str, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Add a query's rows to a relation that `create` made; the query may read what it held before."""
 
+    def drop(self, name: str) -> None:
+        """Forget a relation; what was made of it stays."""
+
     def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """The rows of a query, as Python values; for few rows."""

@@ -10,7 +10,7 @@ import itertools
 import json
 import warnings
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias, TypeVar, cast
 
 import pyarrow as pa
@@ -97,6 +97,7 @@ class Spark:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="spark")
         self._kept: list[Any] = []  # frames and broadcasts to forget
         self._tables: dict[str, Frame] = {}
+        self._in_step = False
 
     def __enter__(self) -> Self:
         return self
@@ -233,6 +234,11 @@ class Spark:
         more = self._kept_frame(self.sql(sql, parameters))
         self.view(name, self._tables[name].unionAll(more))
 
+    def drop(self, name: str) -> None:
+        """Forget a relation's name; see `Relations`. Its rows go with all the others."""
+        self._session.catalog.dropTempView(name)
+        del self._tables[name]
+
     def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
         """The rows of a query; see `Relations`."""
         rows = self.act(self.sql(sql, parameters).collect, "Computing")
@@ -250,6 +256,17 @@ class Spark:
             self._session.conf.set("spark.sql.shuffle.partitions", str(n))
 
     # Actions
+
+    @contextmanager
+    def step(self, label: str) -> Iterator[None]:
+        """Show all actions of a block as one step of progress."""
+        self._progress.start(label, None, "tasks")
+        self._in_step = True
+        try:
+            yield
+        finally:
+            self._in_step = False
+        self._progress.finish()
 
     def collect(self, frame: Frame, label: str, tasks: int | None = None) -> pa.Table:
         """The rows of a frame as Arrow; they must fit the driver.
@@ -288,7 +305,8 @@ class Spark:
             return action()
 
         future = self._pool.submit(work)
-        self._progress.start(label, tasks, "tasks")
+        if not self._in_step:
+            self._progress.start(label, tasks, "tasks")
         done = 0
         try:
             while not wait([future], _POLL_SECONDS).done:
@@ -308,7 +326,8 @@ class Spark:
             raise
         if tasks is not None and tasks > done:
             self._progress.advance(tasks - done)
-        self._progress.finish()
+        if not self._in_step:
+            self._progress.finish()
         return result
 
     def _finished(self, group: str, tasks: int | None) -> int:

@@ -296,12 +296,12 @@ class _Run:
             [known.before is None for known in self.known],
         )
         megabytes = max(64, self.memory // 2 // 10**6)
-        parts = -(-sum(self.rows) // (megabytes * _COMPARED_ROWS))
+        most = megabytes * _COMPARED_ROWS
         self.progress.start("Finding duplicates", None, "rows")
         with DuckDB(self.staging / "spill", f"{megabytes}MB", self.threads) as engine:
             keys.view_keys(engine, files, bases)
             bounds = fixed or data_bounds(self.settings.prepare, keys.length_histogram(engine))
-            find_falls(engine, self.settings.prepare, None if fixed else bounds, max(1, parts))
+            find_falls(engine, self.settings.prepare, None if fixed else bounds, sum(self.rows), most)
             keys.place_falls(engine)
             if self.earlier is not None:
                 changed = keys.judged_otherwise(engine, self.earlier.fall_files)

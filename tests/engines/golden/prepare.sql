@@ -1,84 +1,66 @@
 -- NO_FALLS
 SELECT
-  ordinal,
+  CAST(NULL AS BIGINT) AS ordinal,
   CAST(NULL AS STRING) AS rule
+WHERE
+  FALSE;
+
+-- NO_OCCURRENCES
+SELECT
+  CAST(NULL AS BIGINT) AS ordinal,
+  CAST(NULL AS BIGINT) AS occurrence
+WHERE
+  FALSE;
+
+-- OUT_OF_BOUNDS
+SELECT
+  ordinal,
+  CASE WHEN length < :least THEN :short ELSE :long END AS rule
 FROM keys
 WHERE
-  ordinal < 0;
+  length < :least OR length > :most;
 
--- SHORT
+-- SHARED
 SELECT
-  ordinal,
-  :rule AS rule
-FROM (
-  SELECT
-    *
-  FROM keys
-  ANTI JOIN falls
-    USING (ordinal)
-)
+  id_low,
+  id_high
+FROM keys
 WHERE
-  length < :bound;
+  NOT id_low IS NULL
+GROUP BY
+  id_low,
+  id_high
+HAVING
+  COUNT(*) > 1;
 
--- LONG
+-- ALIKE
 SELECT
   ordinal,
-  :rule AS rule
-FROM (
-  SELECT
-    *
-  FROM keys
-  ANTI JOIN falls
-    USING (ordinal)
-)
-WHERE
-  length > :bound;
-
--- REPEATED_IDS
-WITH standing AS (
-  SELECT
-    *
-  FROM keys
-  ANTI JOIN falls
-    USING (ordinal)
-), repeated AS (
-  SELECT
-    id_low,
-    id_high,
-    MIN(ordinal) AS first_ordinal
-  FROM standing
-  WHERE
-    NOT id_low IS NULL
-  GROUP BY
-    id_low,
-    id_high
-  HAVING
-    COUNT(*) > 1
-)
-SELECT
-  ordinal,
-  :rule AS rule
-FROM standing
-JOIN repeated
+  id_low,
+  id_high,
+  content_low,
+  content_high
+FROM keys
+SEMI JOIN shared
   USING (id_low, id_high)
 WHERE
-  ordinal > first_ordinal;
+  TRUE;
 
--- REPEATED_CONTENT
+-- REPEATS
 WITH standing AS (
   SELECT
     *
-  FROM keys
+  FROM alike_content
   ANTI JOIN falls
     USING (ordinal)
+  WHERE
+    TRUE
 ), repeated AS (
   SELECT
     content_low,
     content_high,
     MIN(ordinal) AS first_ordinal
   FROM standing
-  WHERE
-    NOT content_low IS NULL
   GROUP BY
     content_low,
     content_high
@@ -127,31 +109,6 @@ WHERE
   );
 
 -- OCCURRENCES
-WITH standing AS (
-  SELECT
-    ordinal,
-    content_low,
-    content_high
-  FROM (
-    SELECT
-      *
-    FROM keys
-    ANTI JOIN falls
-      USING (ordinal)
-  )
-  WHERE
-    id_low IS NULL
-), repeated AS (
-  SELECT
-    content_low,
-    content_high
-  FROM standing
-  GROUP BY
-    content_low,
-    content_high
-  HAVING
-    COUNT(*) > 1
-)
 SELECT
   ordinal,
   occurrence
@@ -159,9 +116,11 @@ FROM (
   SELECT
     ordinal,
     CAST(ROW_NUMBER() OVER (PARTITION BY content_low, content_high ORDER BY ordinal NULLS LAST) AS BIGINT) AS occurrence
-  FROM standing
-  SEMI JOIN repeated
-    USING (content_low, content_high)
+  FROM alike_content
+  ANTI JOIN falls
+    USING (ordinal)
+  WHERE
+    id_low IS NULL
 )
 WHERE
   occurrence > 1;
@@ -179,14 +138,14 @@ SELECT
   occurrence
 FROM occurrences;
 
--- FALLS_BY_TASK
+-- FALLS_AND_TASKS
 SELECT
   p.task,
   c.ordinal,
   c.rule,
   c.occurrence
 FROM changed AS c
-JOIN keys AS k
+JOIN placed AS k
   ON k.ordinal = c.ordinal
 JOIN parts AS p
   ON p.month = k.month AND k.ordinal >= p.first AND k.ordinal < p.past

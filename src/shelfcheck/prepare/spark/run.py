@@ -19,6 +19,8 @@ from shelfcheck.prepare.months import month_name
 from shelfcheck.prepare.months_csv import write_month
 from shelfcheck.prepare.read import NO_MONTH, prepared_files
 from shelfcheck.prepare.rules import data_bounds, fixed_bounds
+from shelfcheck.prepare.spark.falls import find_falls
+from shelfcheck.prepare.spark.keys import LARGEST, CutKeys
 from shelfcheck.prepare.spark.months import (
     FALLS_SCHEMA,
     Falls,
@@ -28,7 +30,7 @@ from shelfcheck.prepare.spark.months import (
     write_parts,
 )
 from shelfcheck.prepare.spark.pieces import cut
-from shelfcheck.prepare.spark.staging import KEYS_SCHEMA, REPORT_SCHEMA, Files, Report, read_keys, stage
+from shelfcheck.prepare.spark.staging import REPORT_SCHEMA, Files, Report, stage
 from shelfcheck.prepare.summary import Tally
 from shelfcheck.prepare.work import memory_bytes, summarise, write_summary
 
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from shelfcheck.config import Settings
-    from shelfcheck.engines.spark import Spark
+    from shelfcheck.engines.spark import Frame, Spark
     from shelfcheck.prepare.rules import LengthBounds
     from shelfcheck.prepare.spark.months import Part
     from shelfcheck.prepare.spark.pieces import Piece
@@ -47,16 +49,6 @@ if TYPE_CHECKING:
 LEAST_BUDGET: Final = 16 * 10**6
 """Bytes of rows that may wait in a task for others of their month, however small `run.memory_limit` is."""
 _WRITTEN_SCHEMA: Final = pa.schema([("task", pa.int64()), ("report", pa.string())])
-
-# Which task writes a row that falls, or that gets a number behind its id.
-FALLS_BY_TASK: Final = """
-    SELECT p.task, c.ordinal, c.rule, c.occurrence
-    FROM changed c
-    JOIN keys k ON k.ordinal = c.ordinal
-    JOIN parts p ON p.month = k.month AND k.ordinal >= p.first AND k.ordinal < p.past
-    UNION ALL
-    SELECT task, CAST(NULL AS BIGINT), CAST(NULL AS VARCHAR), CAST(NULL AS BIGINT) FROM tasks
-"""
 
 
 def prepare_on_spark(
@@ -99,26 +91,25 @@ def prepare_on_spark(
 def _prepare(
     spark: Spark, sources: Sequence[Source], out: Path, exchange: Exchange, settings: Settings
 ) -> PrepareSummary:
-    from shelfcheck.prepare.duplicates import FALLS_BY_ORDINAL, find_falls  # noqa: PLC0415 - loads Numba
-
     fixed = fixed_bounds(settings.prepare)
     pieces = cut(sources, spark.slots)
-    reports = _stage(spark, pieces, exchange, settings, fixed)
+    cuts = max(1, min(len(pieces), LARGEST))
+    reports = _stage(spark, pieces, exchange, settings, bounds=fixed, cuts=cuts)
     _judge_rejected(reports, sources, settings)
     histogram: Counter[int] = Counter()
     for report in reports:
         histogram.update(report.lengths)
     bounds = fixed or data_bounds(settings.prepare, histogram)
 
-    key_files = [Files.of(i, report.token).keys for i, report in enumerate(reports)]
-    keys = spark.each(len(key_files), lambda i: read_keys(exchange, key_files[i]), KEYS_SCHEMA)
-    spark.expect(sum(batch.rows for report in reports for batch in report.batches))
-    spark.keep("keys", keys)
-    find_falls(spark, settings.prepare, None if fixed else bounds)
-    spark.create("changed", FALLS_BY_ORDINAL)
-    spark.compute("changed", "Finding duplicates")
+    rows = sum(batch.rows for report in reports for batch in report.batches)
+    files = [Files.of(i, report.token) for i, report in enumerate(reports)]
+    names = {"id": [one.ids for one in files], "content": [one.contents for one in files]}
     tasks = plan_parts(reports, spark.slots)
-    written = _write(spark, tasks, reports, exchange, settings)
+    written: list[Written] = []
+    if tasks:
+        found = CutKeys(exchange, names, cuts, rows)
+        falls = find_falls(spark, found, tasks, settings, bounds=None if fixed else bounds)
+        written = _write(spark, tasks, falls, reports, exchange=exchange, settings=settings)
 
     months = _publish_months(tasks, written, exchange, out)
     _publish_rejected(reports, exchange, out)
@@ -139,7 +130,13 @@ def _prepare(
 
 
 def _stage(
-    spark: Spark, pieces: Sequence[Piece], exchange: Exchange, settings: Settings, bounds: LengthBounds | None
+    spark: Spark,
+    pieces: Sequence[Piece],
+    exchange: Exchange,
+    settings: Settings,
+    *,
+    bounds: LengthBounds | None,
+    cuts: int,
 ) -> list[Report]:
     """First pass: the report of each piece, in order."""
     budget = max(memory_bytes(settings) // 16, LEAST_BUDGET)
@@ -147,7 +144,9 @@ def _stage(
 
     def work(number: int) -> Iterator[pa.RecordBatch]:
         exchange.begin()
-        report = stage(sent.value[number], number, exchange, settings, bounds=bounds, budget=budget)
+        report = stage(
+            sent.value[number], number, exchange, settings, bounds=bounds, budget=budget, cuts=cuts
+        )
         yield pa.record_batch([pa.array([report.to_json()])], schema=REPORT_SCHEMA)
 
     frame = spark.each(len(pieces), work, REPORT_SCHEMA)
@@ -156,41 +155,38 @@ def _stage(
 
 
 def _write(
-    spark: Spark, tasks: list[list[Part]], reports: Sequence[Report], exchange: Exchange, settings: Settings
+    spark: Spark,
+    tasks: list[list[Part]],
+    falls: dict[int, pa.Table] | Frame,
+    reports: Sequence[Report],
+    *,
+    exchange: Exchange,
+    settings: Settings,
 ) -> list[Written]:
     """Second pass: what each task wrote, in order."""
-    if not tasks:
-        return []
-    planned = [(part, number) for number, parts in enumerate(tasks) for part in parts]
-    spark.view(
-        "parts",
-        spark.from_arrow(
-            pa.table(
-                {
-                    "task": pa.array([number for _, number in planned], pa.int64()),
-                    "month": pa.array([part.month for part, _ in planned], pa.int64()),
-                    "first": pa.array([part.first for part, _ in planned], pa.int64()),
-                    "past": pa.array([part.end for part, _ in planned], pa.int64()),
-                }
-            )
-        ),
-    )
-    spark.view("tasks", spark.numbers("task", len(tasks)))
     sent = spark.broadcast(tasks)
     starts = [start for report in reports for start in report.starts]
 
-    def work(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    def work(number: int, rows: pa.Table) -> Iterator[pa.RecordBatch]:
         exchange.begin()
-        rows = pa.Table.from_batches(list(batches), FALLS_SCHEMA)
-        number = rows["task"][0].as_py()  # every partition is one task
         done = write_parts(
             number, sent.value[number], Falls(rows), starts=starts, exchange=exchange, settings=settings
         )
         columns = [pa.array([number]), pa.array([done.to_json()])]
         yield pa.record_batch(columns, schema=_WRITTEN_SCHEMA)
 
-    spread = spark.spread(spark.sql(FALLS_BY_TASK), "task", len(tasks))
-    frame = spark.map_in_arrow(spread, work, _WRITTEN_SCHEMA)
+    if isinstance(falls, dict):
+        told_to, none = spark.broadcast(falls), FALLS_SCHEMA.empty_table()
+        frame = spark.each(
+            len(tasks), lambda number: work(number, told_to.value.get(number, none)), _WRITTEN_SCHEMA
+        )
+    else:
+
+        def over(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            rows = pa.Table.from_batches(list(batches), FALLS_SCHEMA)
+            yield from work(rows["task"][0].as_py(), rows)  # every partition is one task
+
+        frame = spark.map_in_arrow(falls, over, _WRITTEN_SCHEMA)
     told = spark.collect(frame, "Writing", len(tasks)).sort_by("task")
     return [Written.from_json(text) for text in told["report"].to_pylist()]
 

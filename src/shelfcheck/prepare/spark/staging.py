@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 from shelfcheck import schema
 from shelfcheck.prepare.limits import EXAMPLES
 from shelfcheck.prepare.months import month_codes
+from shelfcheck.prepare.spark.keys import KEYS_SCHEMA, KeyFile
 from shelfcheck.prepare.spark.pieces import ORDINAL_BITS
 from shelfcheck.prepare.work import BATCH_ROWS, counted, first
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -31,19 +31,6 @@ if TYPE_CHECKING:
 
 ORDINAL: Final = "ordinal"
 STAGED_SCHEMA: Final = schema.REVIEW_SCHEMA.append(pa.field(ORDINAL, pa.int64()))
-KEYS_SCHEMA: Final = pa.schema(
-    [
-        (ORDINAL, pa.int64()),
-        ("length", pa.int32()),
-        ("month", pa.int64()),  # months since January 1970
-        ("category", pa.int64()),  # the bits of KEY_SCHEMA's numbers: Spark has no unsigned ones
-        ("id_low", pa.int64()),
-        ("id_high", pa.int64()),
-        ("content_low", pa.int64()),
-        ("content_high", pa.int64()),
-    ]
-)
-"""Keys as Spark gets them: KEY_SCHEMA, and the month that a row will stand in."""
 REPORT_SCHEMA: Final = pa.schema([("report", pa.string())])
 
 
@@ -90,14 +77,20 @@ class Files(NamedTuple):
     """Names of a piece's files in the exchange."""
 
     reviews: str  # Arrow IPC, STAGED_SCHEMA, each batch of one month
-    keys: str  # Arrow IPC, KEYS_SCHEMA
+    ids: str  # Arrow IPC, KEYS_SCHEMA, cut by id
+    contents: str  # likewise, by content
     rejected: str  # Parquet, REJECTED_SCHEMA
 
     @classmethod
     def of(cls, number: int, token: str) -> Files:
         """The files of one run of a task."""
         name = f"{number:06d}-{token}"
-        return cls(f"reviews-{name}.arrow", f"keys-{name}.arrow", f"rejected-{name}.parquet")
+        return cls(
+            f"reviews-{name}.arrow",
+            f"ids-{name}.arrow",
+            f"contents-{name}.arrow",
+            f"rejected-{name}.parquet",
+        )
 
 
 def stage(
@@ -108,6 +101,7 @@ def stage(
     *,
     bounds: LengthBounds | None,
     budget: int,
+    cuts: int,
 ) -> Report:
     """Read a piece and stage its rows.
 
@@ -118,17 +112,19 @@ def stage(
         settings: the section `prepare` holds.
         bounds: lengths to keep; None where they will come from the data.
         budget: bytes of rows that may wait for others of their month.
+        cuts: into how many to cut its keys.
     """
     report = Report(uuid.uuid4().hex[:8])
     files = Files.of(number, report.token)
     ordinal = number << ORDINAL_BITS
     with (
         exchange.writing(files.reviews) as reviews_path,
-        exchange.writing(files.keys) as keys_path,
+        exchange.writing(files.ids) as ids_path,
+        exchange.writing(files.contents) as contents_path,
         exchange.writing(files.rejected) as rejected_path,
         _MonthFile(reviews_path, budget) as reviews,
-        pa.OSFile(str(keys_path), "wb") as key_file,
-        pa.ipc.new_file(key_file, KEYS_SCHEMA) as keys,
+        KeyFile(ids_path, "id", cuts) as ids,
+        KeyFile(contents_path, "content", cuts) as contents,
         pq.ParquetWriter(rejected_path, schema.REJECTED_SCHEMA, compression="zstd") as rejected,
     ):
         lengths: Counter[int] = Counter()
@@ -146,12 +142,13 @@ def stage(
                     rejected.write_batch(batch.rejected)
                     reasons.update(counted(batch.rejected.column(schema.REASON)))
                     report.examples += batch.rejected.slice(0, EXAMPLES - len(report.examples)).to_pylist()
-                rows, months = done.screened.reviews.filter(pa.array(done.screened.standing)), None
-                if rows.num_rows:
-                    months = month_codes(rows.column(schema.REVIEW_DATE))
-                    ordinals = done.keys.column(0).to_numpy() + ordinal
-                    keys.write_batch(_keys(done.keys, ordinals, months))
-                    reviews.add(rows, ordinals, months)
+                standing = done.keys.column(0).to_numpy()
+                if len(standing):
+                    months = month_codes(done.screened.reviews.column(schema.REVIEW_DATE))[standing]
+                    keys = _keys(done.keys, standing + ordinal, months)
+                    ids.write(keys)
+                    contents.write(keys)
+                    reviews.add(done.screened.reviews, standing, months, ordinal)
                 ordinal += batch.reviews.num_rows
             report.read.append(read)
             report.filtered.append({rule: n for rule, n in filtered.items() if n})
@@ -159,14 +156,6 @@ def stage(
         report.lengths = dict(lengths)
     report.batches = reviews.batches
     return report
-
-
-def read_keys(exchange: Exchange, name: str) -> Iterator[pa.RecordBatch]:
-    """The keys of a piece."""
-    with exchange.reading(name) as file:
-        reader = pa.ipc.open_file(file)
-        for i in range(reader.num_record_batches):
-            yield reader.get_batch(i)
 
 
 def _keys(keys: pa.RecordBatch, ordinals: NDArray[np.int64], months: NDArray[np.int64]) -> pa.RecordBatch:
@@ -204,12 +193,15 @@ class _MonthFile:
         self._writer.close()
         self._sink.close()
 
-    def add(self, rows: pa.RecordBatch, ordinals: NDArray[np.int64], months: NDArray[np.int64]) -> None:
-        """Take rows, in the order of the input."""
+    def add(
+        self, rows: pa.RecordBatch, standing: NDArray[np.int64], months: NDArray[np.int64], first: int
+    ) -> None:
+        """Take the standing ones of some rows, in input order; `first` is the first row's ordinal."""
         order = np.argsort(months, kind="stable")
         found, starts = np.unique(months[order], return_index=True)
-        columns = [*rows.columns, pa.array(ordinals)]
-        sorted_rows = pa.RecordBatch.from_arrays(columns, schema=STAGED_SCHEMA).take(pa.array(order))
+        places = standing[order]
+        columns = [*rows.take(pa.array(places)).columns, pa.array(places + first)]
+        sorted_rows = pa.RecordBatch.from_arrays(columns, schema=STAGED_SCHEMA)
         ends = [*starts[1:].tolist(), len(months)]
         for month, start, end in zip(found.tolist(), starts.tolist(), ends, strict=True):
             part = sorted_rows.slice(start, end - start)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -109,6 +110,38 @@ def test_kernel_descends_the_gradient(unit_norm):
     )  # fmt: skip
     for ours, right in zip((loss, vectors, output, bias), expected, strict=True):
         assert ours == pytest.approx(right, rel=1e-4, abs=1e-5)
+
+
+def test_where_memory_is_free_changes_no_bit():
+    """Compiled loops take another path where arrays lie close together."""
+    random = np.random.default_rng(2)
+    n, features, classes, width = 400, 50, 21, 24
+    ids = random.integers(0, features, 20 * n).astype(np.uint32)
+    labels = random.integers(0, classes, n).astype(np.int16)
+    factor, counts = (
+        random.uniform(0.5, 2, features + 1).astype(np.float32),
+        np.arange(1, 65, dtype=np.float32),
+    )
+    first = random.normal(size=(features + 1 + classes, width)).astype(np.float32)
+
+    def learned():
+        held.append(np.empty(random.integers(1, 100), np.float32))
+        vectors, output = first[: features + 1].copy(), first[features + 1 :].copy()
+        squares, output_squares = np.ones(features + 1, np.float32), np.ones(classes, np.float32)
+        bias = np.zeros(classes, np.float32)
+        loss = learn(
+            np.arange(0, 20 * n + 1, 20), ids, np.arange(features, dtype=np.int32),
+            np.arange(n, dtype=np.uint32), labels, np.array([0, 1]), factor, counts, True, vectors, squares,
+            output, output_squares, bias, True, 0.5, 0.1, 0.3, 1,
+        )  # fmt: skip
+        held.append(bias)
+        return loss, *(array.tobytes() for array in (vectors, squares, output, output_squares, bias))
+
+    held = []
+    found = [learned() for _ in range(20)]
+    with ThreadPoolExecutor(1) as thread:  # whose memory is its own, and free
+        found += thread.map(lambda _: learned(), range(20))
+    assert len(set(found)) == 1
 
 
 def test_first_adagrad_step_worked_by_hand():

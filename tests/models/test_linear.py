@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -80,6 +81,33 @@ def test_first_step_is_the_gradient_worked_by_hand():
     assert weights[0, :2] == pytest.approx([2 / 1.5**0.5, -2 / 1.5**0.5], rel=1e-5)
     assert bias[:2] == pytest.approx([0.4 * 0.5 / 1.25**0.5, -0.4 * 0.5 / 1.25**0.5], rel=1e-5)
     assert not weights[0, 2:].any()
+
+
+def test_where_memory_is_free_changes_no_bit():
+    """Compiled loops take another path where arrays lie close together."""
+    random = np.random.default_rng(2)
+    n, features, classes = 400, 50, 21
+    ids = random.integers(0, features, 20 * n).astype(np.uint32)
+    labels = random.integers(0, classes, n).astype(np.int16)
+    idf, counts = random.uniform(1, 5, features).astype(np.float32), np.arange(1, 65, dtype=np.float32)
+
+    def learned():
+        held.append(np.empty(random.integers(1, 100), np.float32))
+        weights, squares = np.zeros((features, 24), np.float32), np.ones(features, np.float32)
+        bias, bias_squares = np.zeros(24, np.float32), np.ones(24, np.float32)
+        loss = learn(
+            np.arange(0, 20 * n + 1, 20), ids, np.arange(features, dtype=np.int32),
+            np.arange(n, dtype=np.uint32), labels, np.array([0, 1]), idf, counts, weights, squares, bias,
+            bias_squares, np.ones(classes, np.float32), classes, 0.5, 0.1, 0.3, 1,
+        )  # fmt: skip
+        held.append(bias)
+        return loss, *(array.tobytes() for array in (weights, squares, bias, bias_squares))
+
+    held = []
+    found = [learned() for _ in range(20)]
+    with ThreadPoolExecutor(1) as thread:  # whose memory is its own, and free
+        found += thread.map(lambda _: learned(), range(20))
+    assert len(set(found)) == 1
 
 
 def test_reviews_of_rare_classes_count_more():

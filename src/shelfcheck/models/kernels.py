@@ -22,6 +22,18 @@ from shelfcheck.models.ngram_kernels import mix
 Array = Any  # Numba's view of a NumPy array; shapes and types stand in the docstrings
 
 BLOCK = 256  # rows that stay together when an epoch is shuffled
+_ROOM = 1024  # elements
+
+
+@njit(cache=True, nogil=True)
+def _apart(n: int) -> Array:
+    """Zeros, float32 (n), that lie far from any other array.
+
+    A loop over several arrays is compiled twice, for many elements at a time and for one; the second is taken
+    where one array begins within 256 bytes after another (with AVX-512). Exponents, roots and sums of the two
+    differ in the last bit, so that the same learning would end with other bits, by where memory was free.
+    """
+    return np.zeros(n + 2 * _ROOM, np.float32)[_ROOM : _ROOM + n]
 
 
 @njit(cache=True, nogil=True, fastmath=True)
@@ -75,8 +87,7 @@ def learn(
         The summed loss of the rows, in nats, as met on the way.
     """
     width = weights.shape[1]
-    z = np.zeros(width, np.float32)
-    g = np.zeros(width, np.float32)
+    z, g, step = _apart(width), _apart(width), _apart(width)
     flat = weights.ravel()
     x, next_x = np.empty(1024, np.float32), np.empty(1024, np.float32)
     features, next_features = np.empty(1024, np.uint32), np.empty(1024, np.uint32)
@@ -135,12 +146,18 @@ def learn(
             for k in range(n_classes):
                 g[k] *= total
             g[label] -= one
-            length = np.float32(0)
             for k in range(n_classes):
                 g[k] *= class_weights[label]
+            length = np.float32(0)
+            for k in range(n_classes):
                 length += g[k] * g[k]
+            for k in range(n_classes):
                 bias_squares[k] += g[k] * g[k]
-                bias[k] -= np.float32(0.1) * rate * g[k] / np.sqrt(bias_squares[k])
+                step[k] = bias_squares[k]
+            for k in range(n_classes):  # roots and quotients of arrays that lie apart, see `_apart`
+                step[k] = np.float32(0.1) * rate * g[k] / np.sqrt(step[k])
+            for k in range(n_classes):
+                bias[k] -= step[k]
             if size > len(met):
                 met = np.empty(len(x), np.float32)
             for j in range(size):

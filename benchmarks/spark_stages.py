@@ -30,8 +30,8 @@ from shelfcheck.progress import NullProgress
 from shelfcheck.settings_file import resolve
 from shelfcheck.workspace import Workspace
 source, place, cores, memory = sys.argv[1:]
-overrides = {"run.threads": int(cores), "run.engine": ENGINE, "spark.master": f"local[{cores}]",
-             "spark.memory": memory, "train.linear.epochs": 1, "audit.folds": 2, "language.min_reviews": 20}
+overrides = GIVEN | {"run.threads": int(cores), "run.engine": ENGINE, "spark.master": f"local[{cores}]",
+                     "spark.memory": memory}
 settings = resolve(None, overrides, place).settings
 if ENGINE == "spark":
     from shelfcheck.engines.spark import Spark
@@ -43,7 +43,9 @@ else:
     run_stages(Workspace(place), settings, NullProgress(), [STAGE], force=True)
 print(json.dumps({"start": begun - started, "work": time.perf_counter() - begun}))
 """
-STAGES = ("explore", "language", "graph", "predict", "out_of_fold")
+GIVEN = {"train.linear.epochs": 1, "audit.folds": 2, "language.min_reviews": 20}
+AUDITS = ("misplaced_reviews", "miscategorised_products")
+STAGES = ("sample", "explore", "language", "graph", "predict", "out_of_fold", *AUDITS)
 ENGINES = ("duckdb", "spark")
 
 
@@ -60,18 +62,20 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         raw, shop = Path(scratch) / "raw", Path(scratch) / "shop"
-        api.generate(raw, reviews=options.reviews)
-        given = {"run.threads": options.cores, "train.linear.epochs": 1}
+        api.generate(raw, reviews=options.reviews, rare_words=10)
+        given = GIVEN | {"run.threads": options.cores}
         api.prepare(raw, shop, overrides=given)
-        if {"predict", "out_of_fold"} & set(options.stages):
+        if {"predict", "out_of_fold", *AUDITS} & set(options.stages):
             api.train(shop, overrides=given)
+        if set(AUDITS) & set(options.stages):
+            api.audit(shop, list(AUDITS), overrides=given)
         runs: dict[tuple[str, str], list[dict[str, float]]] = {}
         for repeat in range(options.repeats):
             for stage in options.stages:
                 for engine in ENGINES:
                     for left in Path(scratch).glob("predictions-*"):
                         shutil.rmtree(left) if left.is_dir() else left.unlink()
-                    code = f"STAGE, ENGINE = {stage!r}, {engine!r}\n{CODE}"
+                    code = f"STAGE, ENGINE, GIVEN = {stage!r}, {engine!r}, {GIVEN!r}\n{CODE}"
                     found = measure(code, raw, shop, options.cores, options.memory)
                     runs.setdefault((stage, engine), []).append(found)
                     print(f"{repeat + 1} of {options.repeats}: {stage} {engine}: {found}", file=sys.stderr)

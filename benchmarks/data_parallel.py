@@ -88,7 +88,7 @@ def learned(  # noqa: PLR0917 - what varies
     ):
         model = fit_calibrated(examples, settings, examples.encoded.bucket)
     seconds = time.process_time() - started
-    found = judge(model, *judged(examples, settings, options.on), options.threads)[0]
+    found = judge(model, *judged(examples, settings, options.on), options.threads)
     back, dense = (sum(one[i] for one in travelled) / settings.train.linear.epochs for i in (0, 1))
     return model, Row(
         found.accuracy, found.macro.f1, found.nll, back / 1e6, back / dense if dense else 0.0, seconds

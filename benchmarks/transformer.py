@@ -80,7 +80,7 @@ def measure(
     predicted = time.perf_counter() - started
     weights = product_weights(product_codes(examples.encoded)[held])
     model = replace(model, calibration=Calibration.fit(logits, labels, weights))
-    found, _ = judge(model, examples, test, threads)
+    found = judge(model, examples, test, threads)
     own = settings.train.transformer
     met = settings.train.linear.epochs * len(rows)
     if name == "transformer":

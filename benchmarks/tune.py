@@ -54,7 +54,7 @@ def judged(examples: Examples, settings: Settings) -> tuple[float, float]:
     given = labelled(examples.encoded, settings.train)
     own = replace(examples, encoded=given.encoded)
     test = np.flatnonzero(split.split(given.encoded, settings.train).test & (given.encoded.label >= 0))
-    found, _ = judge(model, own, test, settings.run.threads)
+    found = judge(model, own, test, settings.run.threads)
     return found.accuracy, found.macro.f1
 
 

@@ -61,7 +61,7 @@ def model(request, examples):
 def test_learns_and_is_a_model(model, examples):
     test = np.flatnonzero(split.is_test(examples.encoded.bucket, 0.2))
     assert isinstance(model, Model)
-    assert judge(model, examples, test, 1)[0].accuracy > 0.7
+    assert judge(model, examples, test, 1).accuracy > 0.7
     assert model.predict(["author chapter prose", "suitcase wheel handle"]) == ["Books", "Luggage"]
 
 

@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import classification_report, confusion_matrix
 
-from shelfcheck.models.evaluation import Evaluation, evaluate
-from shelfcheck.models.measures import calibration_error, reliability
+from shelfcheck.models import measures
+from shelfcheck.models.blocks import blocks
+from shelfcheck.models.evaluation import Evaluation, evaluate, summarise
+from shelfcheck.models.measures import BinSums, calibration_error, coverages
+from shelfcheck.models.tally import Tally
 
 NAMES = ["a", "b", "c", "d"]
 
@@ -39,13 +44,18 @@ def test_report_is_sklearns():
 
 def test_calibration_error_worked_by_hand():
     # Bins of width .5: (.6, .8) right, wrong -> |.7 - .5| ; (.4) right -> |.4 - 1|.
-    bins = reliability(np.array([0.6, 0.8, 0.4]), np.array([True, False, True]), bins=2)
+    sums = BinSums(bins=2)
+    sums.add(np.array([0.6, 0.8]), np.array([True, False]))
+    sums.add(np.array([0.4]), np.array([True]))
+    bins = sums.reliability()
     assert [(one.reviews, one.accuracy) for one in bins] == [(1, 1.0), (2, 0.5)]
     assert calibration_error(bins) == pytest.approx((1 * 0.6 + 2 * 0.2) / 3)
 
 
 def test_bins_hold_their_upper_edge():
-    assert reliability(np.array([0.0, 0.5, 1.0]), np.ones(3, bool), bins=2)[0].reviews == 2
+    sums = BinSums(bins=2)
+    sums.add(np.array([0.0, 0.5, 1.0]), np.ones(3, bool))
+    assert sums.reliability()[0].reviews == 2
 
 
 @settings(deadline=None)
@@ -73,6 +83,60 @@ def test_coverage_worked_by_hand():
         (0.95, 0.5),
     ]
     assert found.at_precision[0].confidence == pytest.approx(0.8)
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(1, 60), st.integers(0, 1000))
+def test_coverage_is_that_of_a_stable_sort_in_blocks_of_any_size(n, seed):
+    random = np.random.default_rng(seed)
+    confidence = random.choice(np.linspace(0, 1, 12, dtype=np.float32), n)  # many are equal
+    hit = random.random(n) < 0.8
+    order = np.argsort(-confidence, kind="stable")
+    right = np.cumsum(hit[order]) / np.arange(1, n + 1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(measures, "blocks", lambda n: blocks(n, 7))
+        covered, reached = coverages(confidence, hit, (5, 50, 100), (0.8, 2.0))
+    for one, percent in zip(covered, (5, 50, 100), strict=True):
+        last = max(1, n * percent // 100) - 1
+        assert (one.accuracy, one.confidence) == (right[last], confidence[order][last])
+    enough = np.flatnonzero(right >= 0.8)
+    assert reached[0].coverage == ((enough[-1] + 1) / n if len(enough) else 0)
+    assert reached[0].confidence == (confidence[order][enough[-1]] if len(enough) else 1)
+    assert (reached[1].coverage, reached[1].confidence) == (0, 1)
+
+
+def test_a_tally_holds_few_bytes_of_a_review(tmp_path):
+    """Sums by product lie in a folder; what is left is the confidence, and its sorting in the end."""
+    n, k, products = 1 << 20, 24, 1 << 17
+    random = np.random.default_rng(0)
+    p = random.dirichlet(np.ones(k), 1 << 12).astype(np.float32)
+    tracemalloc.start()
+    tally = Tally(k, tmp_path)
+    tally.reserve(products)
+    for block in blocks(n, len(p)):
+        labels = random.integers(0, k, len(p)).astype(np.int16)
+        tally.add(labels, p, p, np.arange(block.start, block.stop) % products)
+    held, most = tracemalloc.get_traced_memory()
+    found = summarise(tally, [str(i) for i in range(k)])
+    in_the_end = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (found.reviews, found.products) == (n, products)
+    assert held < 6 * n
+    assert most < 6 * n + 20e6  # a batch
+    assert in_the_end < 6 * n + 5 * n + 8 * n + 40e6
+
+
+@pytest.mark.parametrize("in_folder", [True, False])
+def test_sums_by_product_grow_as_products_come(tmp_path, in_folder):
+    labels, p = drawn(200)
+    products = np.arange(200) // 3
+    tally = Tally(len(NAMES), tmp_path if in_folder else None)
+    for block in blocks(200, 17):
+        tally.add(labels[block], p[block], None, products[block])
+    whole = evaluate(labels, p, NAMES, products=products)
+    found = summarise(tally, NAMES)
+    assert (found.products, found.product_accuracy) == (whole.products, whole.product_accuracy)
+    assert found.confusion == whole.confusion
 
 
 def test_products_are_judged_by_all_their_reviews():

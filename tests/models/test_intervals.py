@@ -21,7 +21,7 @@ from shelfcheck.models.intervals import (
     sums,
 )
 from shelfcheck.models.judged import HELD_OUT_SCHEMA, Judged
-from shelfcheck.models.measures import calibration_error, coverages, reliability
+from shelfcheck.models.measures import BinSums, calibration_error, coverages
 
 
 def drawn(products=60, seed=0, classes=5):
@@ -40,13 +40,14 @@ def drawn(products=60, seed=0, classes=5):
 
 
 def measured(judged):
-    bins = reliability(judged.confidence, judged.hit)
+    bins = BinSums()
+    bins.add(judged.confidence, judged.hit)
     return {
         "accuracy": judged.hit.mean(),
         "macro_f1": f1_score(
             judged.label, judged.predicted, labels=sorted(set(judged.label.tolist())), average="macro"
         ),
-        "ece": calibration_error(bins),
+        "ece": calibration_error(bins.reliability()),
     }
 
 

@@ -15,7 +15,7 @@ from shelfcheck.errors import WorkspaceError
 from shelfcheck.models.breakdown import with_details
 from shelfcheck.models.comparison import compare
 from shelfcheck.models.evaluation import evaluate
-from shelfcheck.models.judged import HELD_OUT_SCHEMA
+from shelfcheck.models.judged import HELD_OUT_SCHEMA, Judged
 from shelfcheck.models.leaderboard import COLUMNS, cells, leaderboard
 
 
@@ -54,7 +54,9 @@ def stored(folder, judged, *, recorded=True, **more):
     p[np.arange(n), judged.predicted] = 0.9
     found = evaluate(judged.label[order].astype(np.int16), p[order], judged.categories)
     folder.mkdir(parents=True)
-    (folder / "evaluation.json").write_text((with_details(found, table, {}) if recorded else found).to_json())
+    if recorded:
+        found = with_details(found, Judged.of_table(table), {})
+    (folder / "evaluation.json").write_text(found.to_json())
     pq.write_table(table, folder / "held_out.parquet")
     return Stored(folder.name, folder, **more)
 

@@ -167,7 +167,7 @@ def test_explanation_adds_up(svm):
 
 def test_probabilities_are_calibrated_on_held_out_products(svm, examples):
     test = np.flatnonzero(split.is_test(examples.encoded.bucket, 0.2))
-    found, _ = judge(svm, examples, test, 1)
+    found = judge(svm, examples, test, 1)
     assert found.accuracy > 0.7
     assert found.ece < 0.12
 

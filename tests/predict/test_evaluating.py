@@ -33,7 +33,7 @@ def on(model, path, settings=None, **more):
 
 def test_of_what_was_held_out_it_says_what_the_evaluation_stage_says(model, encoded, prepared):
     rows = np.flatnonzero(is_test(encoded.bucket, 0.2))
-    theirs, _ = judge(model, Examples(encoded), rows, 1)
+    theirs = judge(model, Examples(encoded), rows, 1)
     ours = on(model, prepared, held_out=True)
     assert ours.confusion == theirs.confusion
     assert ours.notes["split"] == "data_held_out"

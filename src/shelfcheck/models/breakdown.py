@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import pyarrow as pa
 
 from shelfcheck.errors import UsageError
+from shelfcheck.models.blocks import taken
 from shelfcheck.models.intervals import intervals
-from shelfcheck.models.judged import Judged
 from shelfcheck.models.ngrams import row_keys
 from shelfcheck.models.slices import STANDARD, grouping, kept, needed, slices
 from shelfcheck.prepare.read import iter_prepared
@@ -20,22 +20,26 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import numpy.typing as npt
+
     from shelfcheck.models.evaluation import Evaluation
+    from shelfcheck.models.judged import Judged
+    from shelfcheck.models.slices import Grouping
+
+_NOWHERE: Final = 0xFFFFFFFF
 
 
 def with_details(
-    found: Evaluation, table: pa.Table, columns: Mapping[str, pa.Array], seed: int = 0
+    found: Evaluation, judged: Judged, groups: Mapping[str, Grouping], seed: int = 0
 ) -> Evaluation:
     """Add intervals and slices to an evaluation.
 
     Args:
         found: the evaluation.
-        table: the reviews that it judged, rows of HELD_OUT_SCHEMA, (n).
-        columns: property (one of STANDARD or a column's name) -> what `slices.kept` gave of it, (n).
+        judged: the reviews that it judged, (n).
+        groups: property (one of STANDARD or a column's name) -> grouping of the same reviews.
         seed: of the resamples.
     """
-    judged = Judged.of_table(table)
-    groups = {name: grouping(name, column) for name, column in columns.items()}
     return replace(
         found,
         intervals=found.intervals or intervals(judged, seed=seed),
@@ -43,18 +47,21 @@ def with_details(
     )
 
 
-def prepared_columns(
-    prepared_dir: str | Path, ids: pa.ChunkedArray, names: Sequence[str] = STANDARD
-) -> dict[str, pa.Array]:
-    """What slices of some prepared reviews are made of, in one pass over the prepared reviews.
+def prepared_groups(
+    prepared_dir: str | Path, keys: npt.NDArray[np.uint64], names: Sequence[str] = STANDARD
+) -> dict[str, Grouping]:
+    """Some prepared reviews by properties, in one pass over the prepared reviews.
+
+    Memory: some 30 bytes a review that is wanted, and what the properties take, twice for one of them.
 
     Args:
         prepared_dir: output of `prepare`.
-        ids: ids of the reviews wanted, (n).
+        keys: `row_keys` of the ids of the reviews wanted, (n).
         names: properties: of STANDARD, or columns of prepared reviews.
 
     Returns:
-        Property -> what `slices.kept` gives (n); a review that is no longer there has null.
+        Property -> grouping of the reviews (n); one that is no longer there counts as one without text, date
+        and stars.
 
     Raises:
         UsageError: prepared reviews have no such column.
@@ -67,11 +74,11 @@ def prepared_columns(
             f"{', '.join(PREPARED_SCHEMA.names)}. Other columns can be had with --data FILE --by COLUMN."
         )
     stored = list(dict.fromkeys(wanted.values()))
-    keys = row_keys(ids.combine_chunks())
-    order = np.argsort(keys, kind="stable")
-    ranked = keys[order]
+    order = np.argsort(keys, kind="stable").astype(np.uint32)
+    ranked = taken(keys, order)
     pieces: dict[str, list[pa.Array]] = {name: [kept(name, _no_rows(wanted[name]))] for name in names}
-    places = [np.zeros(0, np.int64)]
+    source = np.full(len(keys), _NOWHERE, np.uint32)  # where each review stands among those met
+    met = 0
     for batch in iter_prepared(prepared_dir, [REVIEW_ID, *(name for name in stored if name != REVIEW_ID)]):
         own = row_keys(batch.column(0))
         at = np.minimum(np.searchsorted(ranked, own), max(len(ranked) - 1, 0))
@@ -79,12 +86,11 @@ def prepared_columns(
         rows = batch.take(pa.array(here))
         for name, column in wanted.items():
             pieces[name].append(kept(name, rows.column(column)))
-        places.append(order[at[here]])
-    place = np.concatenate(places)
-    source = np.full(len(keys), -1)
-    source[place] = np.arange(len(place))
-    chosen = pa.array(source, mask=source < 0)
-    return {name: pa.concat_arrays(some).take(chosen) for name, some in pieces.items()}
+        source[order[at[here]]] = met + np.arange(len(here))
+        met += len(here)
+    del order, ranked
+    chosen = pa.array(source, mask=source == _NOWHERE)
+    return {name: grouping(name, pa.concat_arrays(pieces.pop(name)).take(chosen)) for name in wanted}
 
 
 def _no_rows(column: str) -> pa.Array:

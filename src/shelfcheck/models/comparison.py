@@ -144,7 +144,7 @@ def compare(
         k, hit = len(judged.categories), judged.hit
         parts[f"support {name}"] = sums(cluster, judged.label, (groups, k))
         parts[f"given {name}"] = sums(cluster, judged.predicted, (groups, k))
-        parts[f"right {name}"] = sums(cluster[hit], judged.label[hit], (groups, k))
+        parts[f"right {name}"] = sums(cluster, judged.label, (groups, k), where=hit)
     n = len(cluster)
     right = int(one.hit.sum()), int(other.hit.sum())
     accuracy = right[0] / n, right[1] / n

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
+from shelfcheck.models.blocks import numbered
 from shelfcheck.models.comparison import Comparison
 from shelfcheck.models.intervals import Interval
 from shelfcheck.models.measures import (
@@ -17,7 +18,6 @@ from shelfcheck.models.measures import (
     Scores,
     calibration_error,
     coverages,
-    reliability,
     scores,
 )
 from shelfcheck.models.slices import Slice
@@ -154,15 +154,8 @@ def evaluate(
             f"{len(labels)} labels, {probabilities.shape} probabilities, {len(categories)} categories"
         )
     tally = Tally(k)
-    tally.add(labels, probabilities, uncalibrated, None if products is None else numbered(products))
+    tally.add(labels, probabilities, uncalibrated, None if products is None else numbered(products)[0])
     return summarise(tally, categories)
-
-
-def numbered(products: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Codes of products without gaps, in the same order; -1 where there is none. (n) -> (n)."""
-    codes, product = np.unique(products, return_inverse=True)
-    found: npt.NDArray[np.int64] = np.maximum(product - np.searchsorted(codes, 0), -1)
-    return found
 
 
 def summarise(tally: Tally, categories: Sequence[str]) -> Evaluation:
@@ -175,29 +168,26 @@ def summarise(tally: Tally, categories: Sequence[str]) -> Evaluation:
     Raises:
         ValueError: it holds none.
     """
-    n, k = tally.reviews, len(categories)
+    n = tally.reviews
     if n == 0:
         raise ValueError("no reviews were judged")
-    label, predicted, confidence = tally.label, tally.predicted, tally.confidence
-    hit = predicted == label
-    confusion = np.bincount(label * k + predicted, minlength=k * k).reshape(k, k)
-    report, macro, weighted = scores(confusion, categories)
-    bins = reliability(confidence, hit)
-    coverage, at_precision = coverages(confidence, hit, _COVERAGES, _PRECISIONS)
-    before = tally.before()
+    report, macro, weighted = scores(tally.confusion, categories)
+    bins = tally.bins.reliability()
+    coverage, at_precision = coverages(tally.confidence, tally.hit, _COVERAGES, _PRECISIONS)
+    before = tally.bins_before
     judged, product_accuracy = tally.by_product()
     return Evaluation(
         categories=tuple(categories),
         reviews=n,
-        accuracy=float(hit.mean()),
+        accuracy=float(np.trace(tally.confusion) / n),
         report=report,
         macro=macro,
         weighted=weighted,
-        confusion=tuple(tuple(row) for row in confusion.tolist()),
+        confusion=tuple(tuple(row) for row in tally.confusion.tolist()),
         ece=calibration_error(bins),
-        ece_uncalibrated=None if before is None else calibration_error(reliability(*before)),
+        ece_uncalibrated=None if before is None else calibration_error(before.reliability()),
         classwise_ece=tally.classwise_error(),
-        nll=float(-np.log(np.maximum(tally.own, 1e-12)).mean()),
+        nll=tally.nll(),
         reliability=bins,
         coverage=coverage,
         at_precision=at_precision,

@@ -27,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Final
 import numpy as np
 from scipy import sparse, special
 
+from shelfcheck.models.blocks import blocks, each
 from shelfcheck.models.measures import BINS, bin_of
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from shelfcheck.models.judged import Judged
 
     Floats = npt.NDArray[np.float64]
-    Ints = npt.NDArray[np.int64]
+    Ints = npt.NDArray[np.integer[Any]]
 
 RESAMPLES: Final = 1000
 LEVEL: Final = 0.95
@@ -87,13 +88,13 @@ def intervals(judged: Judged, *, resamples: int = RESAMPLES, seed: int = 0) -> d
     parts = {
         "support": sums(cluster, judged.label, (groups, k)),
         "given": sums(cluster, judged.predicted, (groups, k)),
-        "right": sums(cluster[hit], judged.label[hit], (groups, k)),
+        "right": sums(cluster, judged.label, (groups, k), where=hit),
     }
-    bins = bin_of(judged.confidence)
+    bins = each(judged.confidence, bin_of, np.int8)
     parts["gap"] = sums(cluster, bins, (groups, BINS), judged.confidence - hit)
     steps, n_steps = confidence_steps(judged.confidence)
     parts["step_reviews"] = sums(cluster, steps, (groups, n_steps))
-    parts["step_right"] = sums(cluster[hit], steps[hit], (groups, n_steps))
+    parts["step_right"] = sums(cluster, steps, (groups, n_steps), where=hit)
     whole = {name: np.asarray(part.sum(axis=0)).reshape(1, -1) for name, part in parts.items()}
     drawn = resampled(parts, resamples, seed)
     estimates, samples = _measures(whole), _measures(drawn)
@@ -134,13 +135,14 @@ def macro_f1(support: Floats, given: Floats, right: Floats) -> Floats:
     return mean
 
 
-def confidence_steps(confidence: npt.NDArray[np.float32]) -> tuple[Ints, int]:
+def confidence_steps(confidence: npt.NDArray[np.float32]) -> tuple[npt.NDArray[np.int16], int]:
     """The step of each review, 0 for the most confident, and the number of steps. (n) -> (n).
 
     Steps hold about the same number of reviews each; reviews of the same confidence share one.
     """
     edges = np.unique(np.quantile(confidence, np.linspace(0, 1, _STEPS + 1)[1:-1]))
-    return len(edges) - np.searchsorted(edges, confidence, side="left"), len(edges) + 1
+    steps = each(confidence, lambda own: len(edges) - np.searchsorted(edges, own, side="left"), np.int16)
+    return steps, len(edges) + 1
 
 
 def coverage_at(reviews: Floats, right: Floats, precision: float) -> Floats:
@@ -252,7 +254,11 @@ def interval(
 
 
 def sums(
-    cluster: Ints, column: Ints, shape: tuple[int, int], values: npt.NDArray[Any] | None = None
+    cluster: Ints,
+    column: Ints,
+    shape: tuple[int, int],
+    values: npt.NDArray[Any] | None = None,
+    where: npt.NDArray[np.bool_] | None = None,
 ) -> sparse.csc_array:
     """Sums over reviews by group of products and column, (groups, columns).
 
@@ -261,6 +267,12 @@ def sums(
         column: column of each review, (n).
         shape: groups, columns.
         values: what is summed, (n); ones when None.
+        where: which reviews count, (n); all when None.
     """
-    data = np.ones(len(cluster)) if values is None else values.astype(np.float64)
-    return sparse.coo_array((data, (cluster, column)), shape=shape).tocsc()
+    total = sparse.csc_array(shape)
+    for block in blocks(len(cluster)):
+        inside = slice(None) if where is None else where[block]
+        own, columns = cluster[block][inside], column[block][inside]
+        data = np.ones(len(own)) if values is None else values[block][inside].astype(np.float64)
+        total = total + sparse.coo_array((data, (own, columns)), shape=shape).tocsc()
+    return total

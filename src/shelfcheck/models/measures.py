@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from shelfcheck.models.blocks import blocks
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -62,23 +64,31 @@ def bin_of(confidence: Floats, bins: int = BINS) -> npt.NDArray[np.int64]:
     return np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
 
 
-def reliability(confidence: Floats, hit: Hits, bins: int = BINS) -> tuple[Bin, ...]:
-    """The reliability diagram: equal-width bins of the confidence; empty bins are left out."""
-    where = bin_of(confidence, bins)
-    counts = np.bincount(where, minlength=bins)
-    confident = np.bincount(where, weights=confidence, minlength=bins)
-    hits = np.bincount(where, weights=hit, minlength=bins)
-    return tuple(
-        Bin(
-            i / bins,
-            (i + 1) / bins,
-            float(confident[i] / counts[i]),
-            float(hits[i] / counts[i]),
-            int(counts[i]),
+class BinSums:
+    """What a reliability diagram is drawn from, gathered batch by batch: sums by equal-width bin.
+
+    Args:
+        bins: number of bins.
+    """
+
+    def __init__(self, bins: int = BINS) -> None:
+        self._sums = np.zeros((3, bins))  # reviews, confidence, hits
+
+    def add(self, confidence: Floats, hit: Hits) -> None:
+        """Add reviews, (n) each."""
+        bins = self._sums.shape[1]
+        where = bin_of(confidence, bins)
+        for i, weights in enumerate((None, confidence, hit)):
+            self._sums[i] += np.bincount(where, weights=weights, minlength=bins)
+
+    def reliability(self) -> tuple[Bin, ...]:
+        """The bins that hold reviews, from the lowest on."""
+        bins = self._sums.shape[1]
+        return tuple(
+            Bin(i / bins, (i + 1) / bins, float(confident / count), float(hits / count), int(count))
+            for i, (count, confident, hits) in enumerate(self._sums.T)
+            if count
         )
-        for i in range(bins)
-        if counts[i]
-    )
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
@@ -117,24 +127,49 @@ def scores(
 def coverages(
     confidence: Floats, hit: Hits, percents: Sequence[int], precisions: Sequence[float]
 ) -> tuple[tuple[Coverage, ...], tuple[AtPrecision, ...]]:
-    """Accuracy of the most confident `percents` of the reviews, and the shares that reach `precisions`."""
-    order = np.argsort(-confidence, kind="stable")
-    confident = confidence[order]
-    right = np.cumsum(hit[order]) / np.arange(1, len(hit) + 1)
+    """Accuracy of the most confident `percents` of the reviews, and the shares that reach `precisions`.
+
+    Memory: 8 bytes a review.
+
+    Args:
+        confidence: float32 (n), 0..1; reviews of the same confidence count in their order.
+        hit: whether they are right, (n).
+        percents: 1..100.
+        precisions: 0..1.
+    """
+    n = len(hit)
+    # Non-negative floats are ordered as their bits are. Sorted in place: falling confidence, then place.
+    order = np.arange(n, dtype=np.uint64)
+    for block in blocks(n):
+        bits = np.ascontiguousarray(confidence[block], np.float32).view(np.uint32)
+        order[block] |= (~bits).astype(np.uint64) << np.uint64(32)
+    order.sort()
+    ends = [max(1, n * percent // 100) - 1 for percent in percents]
+    at_ends: dict[int, float] = {}
+    reached = [-1] * len(precisions)
+    hits = 0
+    for block in blocks(n):
+        right = np.cumsum(hit[(order[block] & np.uint64(0xFFFFFFFF)).astype(np.int64)]) + hits
+        hits = int(right[-1])
+        share = right / np.arange(block.start + 1, block.stop + 1)
+        at_ends |= {end: float(share[end - block.start]) for end in ends if block.start <= end < block.stop}
+        for i, precision in enumerate(precisions):
+            enough = np.flatnonzero(share >= precision)
+            if len(enough):
+                reached[i] = block.start + int(enough[-1])
+
+    def confident(rank: int) -> float:
+        return float(confidence[int(order[rank]) & 0xFFFFFFFF])
+
     return (
-        tuple(_covered(right, confident, percent) for percent in percents),
-        tuple(_at_precision(right, confident, precision) for precision in precisions),
+        tuple(
+            Coverage(percent / 100, at_ends[end], confident(end))
+            for percent, end in zip(percents, ends, strict=True)
+        ),
+        tuple(
+            AtPrecision(precision, 0.0, 1.0)
+            if last < 0
+            else AtPrecision(precision, float((last + 1) / n), confident(last))
+            for precision, last in zip(precisions, reached, strict=True)
+        ),
     )
-
-
-def _covered(right: npt.NDArray[np.float64], confidence: Floats, percent: int) -> Coverage:
-    last = max(1, len(right) * percent // 100) - 1
-    return Coverage(percent / 100, float(right[last]), float(confidence[last]))
-
-
-def _at_precision(right: npt.NDArray[np.float64], confidence: Floats, precision: float) -> AtPrecision:
-    reached = np.flatnonzero(right >= precision)
-    if len(reached) == 0:
-        return AtPrecision(precision, 0.0, 1.0)
-    last = reached[-1]
-    return AtPrecision(precision, float((last + 1) / len(right)), float(confidence[last]))

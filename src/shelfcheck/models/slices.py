@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from shelfcheck.models.blocks import counted, each, numbered, taken
 from shelfcheck.models.intervals import (
     MOST_GROUPS,
     RESAMPLES,
@@ -72,7 +73,7 @@ class Slice:
 class Grouping:
     """Reviews by value: the place of each review's value (n) among the names, in the order to show them."""
 
-    codes: npt.NDArray[np.int64]
+    codes: npt.NDArray[np.int16]
     names: tuple[str, ...]
 
 
@@ -111,7 +112,7 @@ def grouping(name: str, column: pa.ChunkedArray | pa.Array) -> Grouping:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     if name in _EDGES:
-        return _ranges(column.to_numpy(), _EDGES[name])
+        return _ranges(column.fill_null(0).to_numpy(), _EDGES[name])
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
     is_number = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
@@ -140,7 +141,7 @@ def slices(
     for name, group in groups.items():
         shape = (clusters, len(group.names))
         parts[f"reviews {name}"] = sums(cluster, group.codes, shape)
-        parts[f"right {name}"] = sums(cluster[hit], group.codes[hit], shape)
+        parts[f"right {name}"] = sums(cluster, group.codes, shape, where=hit)
     drawn = resampled(parts, resamples, seed) if parts and clusters > 1 else None
     found = {}
     for name, group in groups.items():
@@ -165,16 +166,16 @@ def slices(
     return found
 
 
-def _products(product: npt.NDArray[np.int64]) -> int:
-    known = product[product >= 0]
-    return len(np.unique(known)) + len(product) - len(known)
+def _products(product: npt.NDArray[np.integer[Any]]) -> int:
+    return numbered(product)[1] + int((product < 0).sum())
 
 
-def _ranges(numbers: npt.NDArray[np.int64], edges: tuple[int, ...]) -> Grouping:
+def _ranges(numbers: npt.NDArray[np.integer[Any]], edges: tuple[int, ...]) -> Grouping:
     """Whole numbers from 0 on by ranges: 0, edges[0] to edges[1] - 1, and so on."""
     names = ["0", *(f"{low:,} to {high - 1:,}" for low, high in itertools.pairwise(edges))]
     names.append(f"{edges[-1]:,} and more")
-    return Grouping(np.searchsorted(edges, numbers, side="right"), tuple(names))
+    codes = each(numbers, lambda own: np.searchsorted(edges, own, side="right"), np.int16)
+    return Grouping(codes, tuple(names))
 
 
 def _quantiles(column: pa.Array) -> Grouping:
@@ -182,9 +183,13 @@ def _quantiles(column: pa.Array) -> Grouping:
     known = column.is_valid().to_numpy(zero_copy_only=False)
     numbers = column.cast(pa.float64()).fill_null(0.0).to_numpy()
     edges = np.unique(np.quantile(numbers[known], np.linspace(0, 1, _RANGES + 1)))
-    codes = np.clip(np.searchsorted(edges, numbers, side="right") - 1, 0, max(len(edges) - 2, 0))
+    last = max(len(edges) - 2, 0)
+    codes = each(
+        numbers, lambda own: np.clip(np.searchsorted(edges, own, side="right") - 1, 0, last), np.int16
+    )
     names = [f"{low:,.6g} to {high:,.6g}" for low, high in itertools.pairwise(edges)]
-    return Grouping(np.where(known, codes, len(names)), (*names, _NOT_GIVEN))
+    codes[~known] = len(names)
+    return Grouping(codes, (*names, _NOT_GIVEN))
 
 
 def _values(column: pa.Array, *, ordered: bool, most: int | None) -> Grouping:
@@ -195,8 +200,8 @@ def _values(column: pa.Array, *, ordered: bool, most: int | None) -> Grouping:
         column = pa.array([None if value is None else str(value) for value in column.to_pylist()])
     coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
     values = coded.dictionary.to_pylist()
-    index = coded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False).astype(np.int64)
-    counts = np.bincount(index, minlength=len(values) + 1)[: len(values)]
+    index = coded.indices.fill_null(len(values)).to_numpy(zero_copy_only=False)
+    counts = counted(index, len(values) + 1)[: len(values)]
     order = sorted(range(len(values)), key=lambda at: (-counts[at], str(values[at])))
     shown, others = order[:most], order[len(order[:most]) :]
     if ordered:
@@ -205,7 +210,7 @@ def _values(column: pa.Array, *, ordered: bool, most: int | None) -> Grouping:
     if others:
         names.append(f"{len(others):,} other values")
     names.append(_NOT_GIVEN)
-    place = np.full(len(values) + 1, len(names) - 1, np.int64)
+    place = np.full(len(values) + 1, len(names) - 1, np.int16)
     place[others] = len(shown)
     place[shown] = np.arange(len(shown))
-    return Grouping(place[index], tuple(names))
+    return Grouping(taken(place, index), tuple(names))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import resource
 import sys
+import tempfile
 import time
 from dataclasses import replace
 from functools import partial
@@ -16,16 +17,17 @@ import pyarrow.parquet as pq
 
 from shelfcheck.errors import NotEnoughDataError
 from shelfcheck.models import split
-from shelfcheck.models.blocks import blocks, taken, where
-from shelfcheck.models.breakdown import prepared_columns, with_details
+from shelfcheck.models.blocks import blocks, numbered, taken, where
+from shelfcheck.models.breakdown import prepared_groups, with_details
 from shelfcheck.models.calibration import Calibration, product_weights
 from shelfcheck.models.encoded import Encoded
-from shelfcheck.models.evaluation import Evaluation, numbered, summarise
+from shelfcheck.models.evaluation import Evaluation, summarise
 from shelfcheck.models.examples import Examples
-from shelfcheck.models.judged import HELD_OUT, HELD_OUT_SCHEMA
+from shelfcheck.models.judged import HELD_OUT, HELD_OUT_SCHEMA, Judged, held_out_batches, judged_rows
 from shelfcheck.models.kinds import load_model, model_class
 from shelfcheck.models.labels import labelled
-from shelfcheck.models.slices import YEAR, kept, needed
+from shelfcheck.models.ngrams import row_keys
+from shelfcheck.models.slices import YEAR, grouping, kept, needed
 from shelfcheck.models.speed import reviews_per_second, sample_texts
 from shelfcheck.models.tally import Tally
 from shelfcheck.progress import NullProgress
@@ -40,11 +42,12 @@ if TYPE_CHECKING:
     from shelfcheck.config import Settings, TrainSettings
     from shelfcheck.models.base import Model
     from shelfcheck.models.continuing import Start
+    from shelfcheck.models.slices import Grouping
     from shelfcheck.progress import Progress
 
 # Probabilities that are held at a time. Sums of many are made block by block: with more held-out reviews the
 # last digits of a sum are those of another order.
-_JUDGED_ROWS: Final = 1 << 18
+_JUDGED_ROWS: Final = 1 << 16
 
 
 def train(
@@ -210,19 +213,32 @@ def evaluate_held_out(
     parts = split.split(given.encoded, settings.train)
     started = time.perf_counter()
     rows = where(len(parts.test), lambda block: parts.test[block])
-    found, table = judge(model, examples, rows, settings.run.threads, progress)
+    out = Path(out_dir)
+    out.mkdir(parents=True, exist_ok=True)
+    with (
+        tempfile.TemporaryDirectory(dir=out) as scratch,
+        pq.ParquetWriter(out / HELD_OUT, HELD_OUT_SCHEMA, compression="zstd") as writer,
+    ):
+        found = judge(
+            model,
+            examples,
+            rows,
+            settings.run.threads,
+            progress,
+            each=writer.write_batch,
+            folder=Path(scratch),
+        )
+    del rows
     speed = round(found.reviews / max(time.perf_counter() - started, 1e-9))
     if prepared_dir is not None:
         speed = reviews_per_second(model, sample_texts(prepared_dir), settings.run.threads)
     date = settings.train.split_date if parts.kind == "time" else None
     notes = {"split": parts.kind, "split_date": date and date.isoformat(), "label": settings.train.label}
     found = replace(found, notes=found.notes | notes)
-    found = with_details(found, table, _columns(examples, table, prepared_dir), settings.run.seed)
-    out = Path(out_dir)
-    out.mkdir(parents=True, exist_ok=True)
+    groups = _groups(examples, out, prepared_dir)
+    found = with_details(found, Judged.open(out), groups, settings.run.seed)
     (out / "evaluation.json").write_text(found.to_json(), encoding="utf-8")
     (out / "evaluation.txt").write_text(found.text(), encoding="utf-8")
-    pq.write_table(table, out / HELD_OUT, compression="zstd")
     progress.finish()
     return {
         "model": model.name,
@@ -235,19 +251,20 @@ def evaluate_held_out(
     }
 
 
-def _columns(examples: Examples, table: pa.Table, prepared_dir: str | Path | None) -> dict[str, pa.Array]:
-    """What the slices of judged reviews are made of; without the prepared reviews, year and stars alone."""
+def _groups(examples: Examples, out: Path, prepared_dir: str | Path | None) -> dict[str, Grouping]:
+    """Judged reviews by what they are sliced by; without the prepared reviews, year and stars alone."""
+    ids = (batch.column(0) for batch in held_out_batches(out, [REVIEW_ID]))
     if prepared_dir is not None:
-        return prepared_columns(prepared_dir, table.column(REVIEW_ID))
+        return prepared_groups(prepared_dir, np.concatenate([row_keys(some) for some in ids]))
     import pyarrow.compute as pc  # noqa: PLC0415
 
-    ids = table.column(REVIEW_ID).combine_chunks()
+    wanted = pa.concat_arrays(list(ids))
     pieces = [
-        rows.filter(pc.is_in(rows.column(REVIEW_ID), value_set=ids)) for rows in examples.encoded.batches()
+        rows.filter(pc.is_in(rows.column(REVIEW_ID), value_set=wanted)) for rows in examples.encoded.batches()
     ]
     rows = pa.concat_tables(pieces).combine_chunks()
-    own = rows.take(pc.index_in(ids, value_set=rows.column(REVIEW_ID).combine_chunks()))
-    return {name: kept(name, own.column(needed(name))) for name in (YEAR, STAR_RATING)}
+    own = rows.take(pc.index_in(wanted, value_set=rows.column(REVIEW_ID).combine_chunks()))
+    return {name: grouping(name, kept(name, own.column(needed(name)))) for name in (YEAR, STAR_RATING)}
 
 
 def judge(
@@ -256,11 +273,26 @@ def judge(
     rows: npt.NDArray[Any],
     threads: int = 0,
     progress: Progress | None = None,
-) -> tuple[Evaluation, pa.Table]:
+    *,
+    each: Callable[[pa.RecordBatch], None] = lambda _: None,
+    folder: Path | None = None,
+) -> Evaluation:
     """Judge a model on some reviews; those of classes it does not know are only counted.
 
-    Returns:
-        The evaluation, and rows of HELD_OUT_SCHEMA.
+    Memory: 25 bytes a review that is judged, and 16 for each of its product's classes, unless these lie
+    in a folder.
+
+    Args:
+        model: what is judged.
+        examples: encoded reviews.
+        rows: which reviews.
+        threads: worker threads.
+        progress: told the reviews judged.
+        each: given rows of HELD_OUT_SCHEMA, batch by batch.
+        folder: for sums by product; in memory when None.
+
+    Raises:
+        NotEnoughDataError: no review has a class that the model knows.
     """
     labels = labels_for(examples.encoded, model.categories, rows)
     known = labels >= 0
@@ -269,38 +301,30 @@ def judge(
             f"none of the {len(rows)} held-out reviews has a category that the model knows. "
             "Raise train.test_share, or add reviews."
         )
+    unknown = int((~known).sum())
     rows, labels = rows[known], labels[known]
-    tally = Tally(len(model.categories))
-    products = numbered(examples.encoded.product_codes(rows, null=-1))
+    del known
+    codes = product_codes(examples.encoded, rows)
+    product, products = numbered(examples.encoded.product_codes(rows, null=-1))
+    tally = Tally(len(model.categories), folder)
+    tally.reserve(products)
     for block in blocks(len(rows), _JUDGED_ROWS):
-        logits = model.logits_of(examples, rows[block], threads, progress)
-        tally.add(
-            labels[block],
-            np.exp(model.calibration.log_probabilities(logits)),
-            np.exp(Calibration().log_probabilities(logits)),
-            products[block],
-        )
+        own = rows[block]
+        logits = model.logits_of(examples, own, threads, progress)
+        probabilities = np.exp(model.calibration.log_probabilities(logits))
+        before = np.exp(Calibration().log_probabilities(logits))
+        tally.add(labels[block], probabilities, before, product[block])
+        ids = examples.encoded.review_ids(own)
+        each(judged_rows(ids, codes[block], labels[block], probabilities, model.categories))
     found = summarise(tally, model.categories)
-    names = pa.array(model.categories, pa.string())
-    table = pa.table(
-        [
-            examples.encoded.review_ids(rows),
-            pa.array(product_codes(examples.encoded, rows)),
-            names.take(pa.array(labels)),
-            names.take(pa.array(tally.predicted)),
-            pa.array(tally.confidence),
-            pa.array(tally.own),
-        ],
-        schema=HELD_OUT_SCHEMA,
-    )
-    return replace(found, notes={"reviews_of_unknown_categories": int((~known).sum())}), table
+    return replace(found, notes={"reviews_of_unknown_categories": unknown})
 
 
 def evaluate_rows(
     model: Model, encoded: Encoded, rows: npt.NDArray[np.integer[Any]], threads: int = 0
 ) -> Evaluation:
     """Judge a model on some encoded reviews by their assigned categories."""
-    return judge(model, Examples(encoded), rows, threads)[0]
+    return judge(model, Examples(encoded), rows, threads)
 
 
 def learnable(encoded: Encoded, settings: TrainSettings) -> tuple[list[str], dict[str, int]]:

@@ -6,11 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from shelfcheck.errors import UsageError, WorkspaceError
-from shelfcheck.models.breakdown import prepared_columns, with_details
+from shelfcheck.models.breakdown import prepared_groups, with_details
 from shelfcheck.models.comparison import aligned, compare
 from shelfcheck.models.encoded import Encoded
 from shelfcheck.models.evaluation import Evaluation
-from shelfcheck.models.judged import read_held_out
+from shelfcheck.models.judged import Judged, read_held_out
+from shelfcheck.models.ngrams import row_keys
 from shelfcheck.models.slices import STANDARD
 from shelfcheck.predict.judging import judge_data
 from shelfcheck.predict.labelled_data import labelled_batches
@@ -98,8 +99,9 @@ def evaluate_recorded(
         table = read_held_out(folders[names[0]])
         if by and prepared_dir is None:
             raise UsageError("There are no prepared reviews in this workspace to slice by. Use --data FILE.")
-        columns = prepared_columns(prepared_dir, table.column(REVIEW_ID), wanted) if prepared_dir else {}
-        first = with_details(first, table, columns, settings.run.seed)
+        keys = row_keys(table.column(REVIEW_ID).combine_chunks())
+        groups = prepared_groups(prepared_dir, keys, wanted) if prepared_dir else {}
+        first = with_details(first, Judged.of_table(table), groups, settings.run.seed)
     if len(names) == 1:
         return first
     labels = [one.notes.get("label") for one in found]

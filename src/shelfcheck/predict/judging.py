@@ -23,10 +23,10 @@ from shelfcheck.models.breakdown import with_details
 from shelfcheck.models.calibration import Calibration
 from shelfcheck.models.encode import ROW_SCHEMA
 from shelfcheck.models.evaluation import summarise
-from shelfcheck.models.judged import HELD_OUT_SCHEMA
+from shelfcheck.models.judged import HELD_OUT_SCHEMA, Judged, judged_rows
 from shelfcheck.models.labels import label_values
 from shelfcheck.models.ngrams import field_tokens, thread_count
-from shelfcheck.models.slices import STANDARD, kept, needed
+from shelfcheck.models.slices import STANDARD, grouping, kept, needed
 from shelfcheck.models.tally import Tally
 from shelfcheck.schema import PRODUCT_ID, REVIEW_BODY, REVIEW_DATE, REVIEW_ID, REVIEW_TOKENS
 
@@ -71,9 +71,7 @@ class _Candidate:
 
     model: Model
     tally: Tally
-    ids: list[pa.Array] = field(default_factory=list)
-    labels: list[pa.Array] = field(default_factory=list)
-    products: list[npt.NDArray[np.int64]] = field(default_factory=list)
+    rows: list[pa.RecordBatch] = field(default_factory=list)  # of HELD_OUT_SCHEMA; -1 without a product
     columns: dict[str, list[pa.Array]] = field(default_factory=dict)
     unknown: Counter[str] = field(default_factory=Counter)
     unlabelled: int = 0
@@ -233,15 +231,12 @@ def _add(candidate: _Candidate, batch: _Batch, names: Sequence[str], threads: in
     started = time.perf_counter()
     logits = model.logits_batch(own, threads)
     candidate.seconds += time.perf_counter() - started
-    candidate.tally.add(
-        labels,
-        np.exp(model.calibration.log_probabilities(logits)),
-        np.exp(Calibration().log_probabilities(logits)),
-        batch.product[known],
-    )
-    candidate.ids.append(batch.ids.filter(mask))
-    candidate.labels.append(batch.classes.filter(mask))
-    candidate.products.append(batch.product[known])
+    probabilities = np.exp(model.calibration.log_probabilities(logits))
+    before = np.exp(Calibration().log_probabilities(logits))
+    product = batch.product[known]
+    candidate.tally.add(labels, probabilities, before, product)
+    ids = batch.ids.filter(mask)
+    candidate.rows.append(judged_rows(ids, product, labels, probabilities, model.categories))
     for name in names:
         if needed(name) in own.schema.names:
             candidate.columns.setdefault(name, []).append(kept(name, own.column(needed(name))))
@@ -258,22 +253,12 @@ def _finish(
             f"{sum(candidate.unknown.values()):,} have others, {candidate.unlabelled:,} have none, "
             f"{notes['reviews_left_out_by_split']:,} are left out by the split."
         )
-    product = np.concatenate(candidate.products)
+    table = pa.Table.from_batches(candidate.rows, schema=HELD_OUT_SCHEMA)
+    codes = table.column("product").to_numpy()
     # Reviews without a product count as products of their own, beyond the known codes.
-    alone = product < 0
+    product, alone = codes.copy(), codes < 0
     product[alone] = product.max(initial=-1) + 1 + np.arange(int(alone.sum()))
-    classes = pa.array(model.categories, pa.string())
-    table = pa.table(
-        [
-            pa.concat_arrays(candidate.ids),
-            pa.array(product),
-            pa.concat_arrays(candidate.labels),
-            classes.take(pa.array(tally.predicted)),
-            pa.array(tally.confidence),
-            pa.array(tally.own),
-        ],
-        schema=HELD_OUT_SCHEMA,
-    )
+    table = table.set_column(table.schema.get_field_index("product"), "product", pa.array(product))
     more = {
         "reviews_of_unknown_categories": sum(candidate.unknown.values()),
         "unknown_categories": dict(candidate.unknown.most_common(_MOST_NAMED)),
@@ -281,11 +266,10 @@ def _finish(
         "reviews_per_second": round(tally.reviews / max(candidate.seconds, 1e-9)),
     }
     if met is not None:
-        seen = np.concatenate(candidate.products)
-        more["reviews_of_products_learned_from"] = int(met[seen[seen >= 0]].sum())
+        more["reviews_of_products_learned_from"] = int(met[codes[~alone]].sum())
     found = replace(summarise(tally, model.categories), notes=dict(notes) | more)
-    columns = {name: pa.concat_arrays(some) for name, some in candidate.columns.items()}
-    return DataJudged(with_details(found, table, columns, seed), table)
+    groups = {name: grouping(name, pa.concat_arrays(some)) for name, some in candidate.columns.items()}
+    return DataJudged(with_details(found, Judged.of_table(table), groups, seed), table)
 
 
 def _met(
